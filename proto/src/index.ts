@@ -1,0 +1,2 @@
+export * from './gen/tags.js';
+export { encodeString, MAX_NESTED_BYTES, WireWriter } from './wire-writer.js';

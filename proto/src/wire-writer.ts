@@ -1,0 +1,225 @@
+/**
+ * Writes the protobuf wire format (https://protobuf.dev/programming-guides/encoding/) straight from
+ * captured bytes, without objects or strings. Tags are those of gen/tags.ts.
+ *
+ * Nested messages get a length of fixed width (3 bytes, up to 2 MiB; a longer varint than needed is
+ * valid), so that nothing is moved when their length is known.
+ */
+
+const NESTED_LENGTH_BYTES = 3;
+/** Longest nested message that `begin`/`end` can hold. */
+export const MAX_NESTED_BYTES = 2 ** 21 - 1;
+
+const encoder = new TextEncoder();
+
+export class WireWriter {
+  bytes: Uint8Array;
+  /** Bytes written so far. */
+  length = 0;
+
+  constructor(initialBytes = 256) {
+    this.bytes = new Uint8Array(initialBytes);
+  }
+
+  reset(): void {
+    this.length = 0;
+  }
+
+  /** Makes room for `more` bytes. */
+  reserve(more: number): void {
+    const need = this.length + more;
+    if (need <= this.bytes.length) return;
+    let size = this.bytes.length * 2;
+    while (size < need) size *= 2;
+    const grown = new Uint8Array(size);
+    grown.set(this.bytes.subarray(0, this.length));
+    this.bytes = grown;
+  }
+
+  /** Unsigned integer up to 2^53, as a varint field. */
+  uint(tag: number, value: number): void {
+    this.reserve(15);
+    this.varint(tag);
+    this.varint(value);
+  }
+
+  /** The same, left out when 0 as proto3 does for fields without presence. */
+  uintNonZero(tag: number, value: number): void {
+    if (value > 0) this.uint(tag, value);
+  }
+
+  /** Signed 64-bit varint field (int32, int64): negative values take ten bytes. */
+  int(tag: number, value: number): void {
+    if (value >= 0) {
+      this.uint(tag, value);
+      return;
+    }
+    this.reserve(15);
+    this.varint(tag);
+    let low = value >>> 0;
+    let high = Math.floor(value / 0x100000000) >>> 0;
+    const bytes = this.bytes;
+    for (let i = 0; i < 9; i++) {
+      bytes[this.length++] = (low & 0x7f) | 0x80;
+      low = ((low >>> 7) | (high << 25)) >>> 0;
+      high >>>= 7;
+    }
+    bytes[this.length++] = low & 0x7f;
+  }
+
+  bool(tag: number, value: boolean): void {
+    this.uint(tag, value ? 1 : 0);
+  }
+
+  double(tag: number, value: number): void {
+    this.reserve(13);
+    this.varint(tag);
+    new DataView(this.bytes.buffer).setFloat64(this.length, value, true);
+    this.length += 8;
+  }
+
+  /** fixed64 of two halves. */
+  fixed64(tag: number, low: number, high: number): void {
+    this.reserve(13);
+    this.varint(tag);
+    this.word(low);
+    this.word(high);
+  }
+
+  /** Bytes field: [start, end) of `source`, as it is. */
+  blob(tag: number, source: Uint8Array, start: number, end: number): void {
+    const length = end - start;
+    this.reserve(length + 10);
+    this.varint(tag);
+    this.varint(length);
+    this.copy(source, start, end);
+  }
+
+  /**
+   * String field of captured bytes. What is not UTF-8 becomes U+FFFD, for a string on the wire must
+   * be UTF-8.
+   */
+  text(tag: number, source: Uint8Array, start: number, end: number): void {
+    const length = end - start;
+    this.reserve(length + 10);
+    const before = this.length;
+    this.varint(tag);
+    this.varint(length);
+    const bytes = this.bytes;
+    let at = this.length;
+    let high = 0;
+    if (length > 64) {
+      for (let i = start; i < end; i++) high |= source[i];
+      if (high < 0x80) bytes.set(source.subarray(start, end), at);
+    } else {
+      for (let i = start; i < end; i++) {
+        const byte = source[i];
+        high |= byte;
+        bytes[at++] = byte;
+      }
+    }
+    if (high < 0x80) {
+      this.length += length;
+      return;
+    }
+    this.length = before;
+    this.string(tag, decoder.decode(source.subarray(start, end)));
+  }
+
+  /** String field of a JavaScript string. */
+  string(tag: number, value: string): void {
+    const length = value.length;
+    this.reserve(length * 3 + 10);
+    this.varint(tag);
+    if (length < 128) {
+      const lengthAt = this.length++;
+      const bytes = this.bytes;
+      let at = this.length;
+      let i = 0;
+      for (; i < length; i++) {
+        const code = value.charCodeAt(i);
+        if (code >= 0x80) break;
+        bytes[at++] = code;
+      }
+      if (i === length) {
+        bytes[lengthAt] = length;
+        this.length = at;
+        return;
+      }
+      this.length = lengthAt;
+    }
+    const encoded = encoder.encode(value);
+    this.varint(encoded.length);
+    this.copy(encoded, 0, encoded.length);
+  }
+
+  /** Bytes that are wire format already, for example made once by `encodeString`. */
+  raw(source: Uint8Array, start = 0, end = source.length): void {
+    this.reserve(end - start);
+    this.copy(source, start, end);
+  }
+
+  /** Opens a nested message; its fields follow until `end`. Answers the mark that `end` needs. */
+  begin(tag: number): number {
+    this.reserve(5 + NESTED_LENGTH_BYTES);
+    this.varint(tag);
+    this.length += NESTED_LENGTH_BYTES;
+    return this.length;
+  }
+
+  /** Closes the nested message of `begin`. */
+  end(mark: number): void {
+    const length = this.length - mark;
+    const bytes = this.bytes;
+    bytes[mark - 3] = (length & 0x7f) | 0x80;
+    bytes[mark - 2] = ((length >>> 7) & 0x7f) | 0x80;
+    bytes[mark - 1] = (length >>> 14) & 0x7f;
+  }
+
+  /** A varint without a tag; the caller has reserved. */
+  varint(value: number): void {
+    const bytes = this.bytes;
+    let at = this.length;
+    while (value > 0x7fffffff) {
+      bytes[at++] = (value % 128) | 0x80;
+      value = Math.floor(value / 128);
+    }
+    while (value > 0x7f) {
+      bytes[at++] = (value & 0x7f) | 0x80;
+      value >>>= 7;
+    }
+    bytes[at++] = value;
+    this.length = at;
+  }
+
+  private word(value: number): void {
+    const bytes = this.bytes;
+    const at = this.length;
+    bytes[at] = value;
+    bytes[at + 1] = value >>> 8;
+    bytes[at + 2] = value >>> 16;
+    bytes[at + 3] = value >>> 24;
+    this.length = at + 4;
+  }
+
+  private copy(source: Uint8Array, start: number, end: number): void {
+    const bytes = this.bytes;
+    let at = this.length;
+    if (end - start > 96) {
+      bytes.set(source.subarray(start, end), at);
+      at += end - start;
+    } else {
+      for (let i = start; i < end; i++) bytes[at++] = source[i];
+    }
+    this.length = at;
+  }
+}
+
+const decoder = new TextDecoder();
+
+/** The wire format of one string field, to be appended with `raw`. */
+export function encodeString(tag: number, value: string): Uint8Array {
+  const writer = new WireWriter(64);
+  writer.string(tag, value);
+  return writer.bytes.slice(0, writer.length);
+}
