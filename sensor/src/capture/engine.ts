@@ -1,17 +1,20 @@
 /**
  * What a capture engine gives: frames, one at a time, borrowed for the call.
  *
- * Times are nanoseconds since `Clock.baseSeconds`, as a double: exact to 1 ns for 104 days
+ * Times are nanoseconds since `Clock.baseSeconds`, as a double: exact to 1 ns for 103 days
  * after the first frame, which is why they are not since 1970.
  */
+
+/** Files are not always in order: times up to a day before the first frame stay positive. */
+const SLACK_SECONDS = 86_400;
 
 /** Seconds since 1970 of the moment that times count from. Set once, by the first frame or at the start. */
 export class Clock {
   baseSeconds = -1;
 
-  /** Relative time of an absolute one; the first call sets the base. */
+  /** Relative time of an absolute one; the first call sets the base, a day before it. */
   relative(seconds: number, nanoseconds: number): number {
-    if (this.baseSeconds < 0) this.baseSeconds = seconds;
+    if (this.baseSeconds < 0) this.baseSeconds = Math.max(0, seconds - SLACK_SECONDS);
     return (seconds - this.baseSeconds) * 1e9 + nanoseconds;
   }
 }

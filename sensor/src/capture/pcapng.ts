@@ -2,7 +2,7 @@
  * The pcapng file format, draft-ietf-opsawg-pcapng (https://www.ietf.org/archive/id/draft-ietf-opsawg-pcapng-02.html).
  *
  *     File   => Block*                                       first block: SectionHeader
- *     Block  => type u32, length u32, body, length u32       length: of the whole block, multiple of 4
+ *     Block  => type u32, length u32, body, length u32       length: of the whole block, a multiple of 4
  *     SectionHeader        => byteOrder u32, major u16, minor u16, sectionLength i64, Option*
  *     InterfaceDescription => linkType u16, reserved u16, snapLength u32, Option*
  *     EnhancedPacket       => interface u32, timeHigh u32, timeLow u32, captured u32, original u32, bytes, Option*
@@ -84,18 +84,20 @@ export class PcapngReader implements CaptureReader {
         return this.damaged('a section header without its byte-order magic');
       }
       const length = view.getUint32(input.start + 4, this.littleEndian);
-      if (length < BLOCK_OVERHEAD_BYTES || length > MAX_BLOCK_BYTES || (length & 3) !== 0) {
+      if (length < BLOCK_OVERHEAD_BYTES || length > MAX_BLOCK_BYTES) {
         return this.damaged(`a block of ${length} bytes`);
       }
-      const whole = length <= MAX_HELD_BYTES;
-      const held = whole ? length : MAX_HELD_BYTES;
+      // Early writers (ntar) leave the padding out of the length; as Wireshark, read those too.
+      const padded = (length + 3) & ~3;
+      const whole = padded <= MAX_HELD_BYTES;
+      const held = whole ? padded : MAX_HELD_BYTES;
       if (!input.hold(held)) return ReadStatus.CUT;
       const start = input.start;
-      if (whole && view.getUint32(start + length - 4, this.littleEndian) !== length) {
+      const end = whole ? start + padded - 4 : start + held;
+      if (whole && view.getUint32(end, this.littleEndian) !== length) {
         return this.damaged('a block whose two lengths differ');
       }
-      this.blockBytes = length;
-      const end = whole ? start + length - 4 : start + held;
+      this.blockBytes = padded;
       let status: ReadStatus = ReadStatus.END;
       switch (type) {
         case BlockType.ENHANCED_PACKET:

@@ -50,7 +50,8 @@ export interface Decoder {
   /**
    * Parses as much of `input` as is whole and answers the position up to which it consumed. The rest
    * comes again, with more behind it. Bytes of bodies should be consumed as they come: at most
-   * `MAX_HELD_BYTES` are kept for a decoder; when they do not suffice, `overflow` is called.
+   * `MAX_HELD_BYTES` are kept for a decoder; when they do not suffice they are dropped and `gap` is
+   * called with length 0.
    */
   data(input: Input): number;
   /**

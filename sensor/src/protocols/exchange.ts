@@ -30,6 +30,8 @@ export class Exchange {
   missingBytes = 0;
   /** A value of StatusValue. */
   status = 0;
+  /** Tag of the message in RoundTrip's `detail`; 0 is the decoder's own protocol. */
+  detailTag = 0;
   /** For the decoder's own use while the exchange is open. */
   tag = 0;
   next: Exchange | null = null;
@@ -49,6 +51,7 @@ export class Exchange {
     this.responseLastSegment = -1;
     this.missingBytes = 0;
     this.status = 0;
+    this.detailTag = 0;
     this.tag = 0;
     this.next = null;
   }

@@ -1,0 +1,53 @@
+/** The command line: what there is, and what each option means. The work is in the files it imports on demand. */
+import { Command, Option } from 'commander';
+import { fail } from './fail.js';
+import { VERSION } from './version.js';
+
+const collect = (value: string, before: string[]) => [...before, value];
+const whole = (name: string) => (value: string) => {
+  if (!/^\d+$/.test(value)) fail(new Error(`option ${name}: '${value}' is not a whole number`));
+  return Number(value);
+};
+
+const program = new Command('packetd')
+  .description('Watches network traffic and pairs every application request with its response.')
+  .version(VERSION, '-V, --version')
+  .showSuggestionAfterError();
+
+program
+  .command('watch')
+  .description('print roundtrips as they happen, or those of a capture file')
+  .option('--ifaces <names>', "'any', a name, a comma list or a regular expression", 'any')
+  .option('--pcap-file <file>', "read a pcap or pcapng file (also gzipped; '-' is stdin) instead of an interface")
+  .option('--proto <rule>', "only this: 'protocol;port,port[;host]' (repeatable); default: detect all", collect, [])
+  .addOption(new Option('--ipv <version>', 'only this IP version').choices(['v4', 'v6']))
+  .option('--no-promisc', 'leave the interfaces out of promiscuous mode')
+  .addOption(new Option('--engine <engine>', 'how to capture').choices(['afpacket', 'cap']))
+  .option('--workers <n>', 'threads that share each interface', whole('--workers'), 1)
+  .addOption(
+    new Option('--output <format>', 'what to print').choices(['text', 'json', 'records', 'none']).default('text'),
+  )
+  .option('--json', 'short for --output json')
+  .option('--roundtrips.file <file>', 'write documents to this file, rotated')
+  .option('--roundtrips.size <MB>', 'size at which the file is rotated', whole('--roundtrips.size'), 100)
+  .option('--roundtrips.backups <n>', 'rotated files to keep', whole('--roundtrips.backups'), 10)
+  .option('--count <n>', 'end after this many roundtrips', whole('--count'))
+  .option('--duration <time>', 'end after this time: 30s, 5m, 1h')
+  .option('--stats', 'print the ledger as one JSON object on stderr at the end')
+  .option('--own', "show packetd's own connections too")
+  .action(async (options) => (await import('./watch.js')).watch(options));
+
+program
+  .command('ifaces')
+  .description('list the interfaces that can be watched')
+  .option('--json', 'as a JSON array')
+  .action(async (options) => (await import('./ifaces.js')).ifaces(options));
+
+program
+  .command('version')
+  .description('print the version')
+  .action(() => {
+    process.stdout.write(`packetd ${VERSION}\n`);
+  });
+
+await program.parseAsync().catch(fail);

@@ -1,0 +1,148 @@
+/**
+ * Where `packetd watch` prints: batches of records in, text, JSON lines or records out. Writing is
+ * synchronous, so that a slow reader slows the decoding of a file instead of filling the memory.
+ */
+import { writeSync } from 'node:fs';
+import type { BatchOutput } from '@packetd/sensor/protocols/records';
+
+export interface Printer extends BatchOutput {
+  close(): Promise<void>;
+}
+
+export interface PrinterOptions {
+  format: 'text' | 'json' | 'records' | 'none';
+  /** Records after which `done` is called. */
+  count: number;
+  file?: string;
+  fileMegabytes: number;
+  fileBackups: number;
+  done: () => void;
+}
+
+/** What is done with each batch of a format: [start, end) are the bytes of one record. */
+interface Format {
+  record(bytes: Uint8Array, start: number, end: number): void;
+  flush(): void;
+}
+
+export async function makeOutput(options: PrinterOptions): Promise<Printer> {
+  const formats: Format[] = [];
+  if (options.format === 'json') formats.push(await jsonFormat(standardOutput(options.done)));
+  if (options.format === 'text') formats.push(await textFormat(standardOutput(options.done)));
+  if (options.format === 'records') formats.push(recordsFormat(standardOutput(options.done)));
+  const file = options.file === undefined ? null : await rotatedFile(options);
+  if (file !== null) formats.push(await jsonFormat(file.write));
+  let left = options.count;
+  return {
+    batch(bytes, length) {
+      if (formats.length === 0 && left === Number.POSITIVE_INFINITY) return;
+      let at = 0;
+      while (at < length && left > 0) {
+        // One field `roundtrips` of RoundTripBatch: tag, length, record. Others are passed over.
+        const tag = bytes[at++];
+        let size = 0;
+        for (let shift = 1; ; shift *= 128) {
+          const byte = bytes[at++];
+          size += (byte & 0x7f) * shift;
+          if (byte < 0x80) break;
+        }
+        if (tag === ROUNDTRIPS) {
+          for (const format of formats) format.record(bytes, at, at + size);
+          if (--left === 0) options.done();
+        }
+        at += size;
+      }
+      for (const format of formats) format.flush();
+    },
+    async close() {
+      for (const format of formats) format.flush();
+      file?.close();
+    },
+  };
+}
+
+/** `RoundTripBatch.roundtrips`, field 2 of wire type 2. */
+const ROUNDTRIPS = 18;
+
+type Write = (bytes: Uint8Array, length: number) => void;
+
+/** Writes all of it to stdout; a closed pipe ends the program quietly. */
+function standardOutput(done: () => void): Write {
+  let closed = false;
+  return (bytes, length) => {
+    let at = 0;
+    while (at < length && !closed) {
+      try {
+        at += writeSync(1, bytes, at, length - at);
+      } catch (error) {
+        const code = (error as NodeJS.ErrnoException).code;
+        if (code === 'EAGAIN') {
+          Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1);
+        } else if (code === 'EPIPE') {
+          closed = true;
+          done();
+        } else {
+          throw error;
+        }
+      }
+    }
+  };
+}
+
+async function jsonFormat(write: Write): Promise<Format> {
+  const [{ DocumentWriter }, { ByteBuffer }] = await Promise.all([
+    import('@packetd/proto/telemetry/document'),
+    import('@packetd/proto/byte-buffer'),
+  ]);
+  const writer = new DocumentWriter();
+  const out = new ByteBuffer(512 << 10);
+  return {
+    record(bytes, start, end) {
+      writer.write(bytes, start, end, out);
+      out.reserve(1);
+      out.bytes[out.length++] = 10;
+      if (out.length > 256 << 10) this.flush();
+    },
+    flush() {
+      if (out.length === 0) return;
+      write(out.bytes, out.length);
+      out.length = 0;
+    },
+  };
+}
+
+async function textFormat(write: Write): Promise<Format> {
+  const { textLines } = await import('./text.js');
+  return textLines(write);
+}
+
+/** Length-delimited protobuf, as `protoc --decode` and every protobuf library read it. */
+function recordsFormat(write: Write): Format {
+  let out = new Uint8Array(512 << 10);
+  let length = 0;
+  return {
+    record(bytes, start, end) {
+      const size = end - start;
+      if (length + size + 5 > out.length) this.flush();
+      if (size + 5 > out.length) out = new Uint8Array(size + 5);
+      let rest = size;
+      while (rest > 0x7f) {
+        out[length++] = (rest & 0x7f) | 0x80;
+        rest >>>= 7;
+      }
+      out[length++] = rest;
+      out.set(bytes.subarray(start, end), length);
+      length += size;
+    },
+    flush() {
+      if (length > 0) write(out, length);
+      length = 0;
+    },
+  };
+}
+
+async function rotatedFile(options: PrinterOptions): Promise<{ write: Write; close: () => void }> {
+  const { RotatedFile } = await import('./rotated-file.js');
+  const file = new RotatedFile(options.file!, options.fileMegabytes * 1e6, options.fileBackups);
+  return { write: (bytes, length) => file.write(bytes, length), close: () => file.close() };
+}

@@ -1,0 +1,50 @@
+/** A file of lines that moves to NAME.1, NAME.2 … when it is full. */
+import { closeSync, fstatSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
+import { UserError } from '../fail.js';
+
+export class RotatedFile {
+  private fd: number;
+  private size: number;
+
+  /** Appends to `path`; keeps `backups` older files, 0 keeps none. */
+  constructor(
+    private readonly path: string,
+    private readonly maxBytes: number,
+    private readonly backups: number,
+  ) {
+    try {
+      this.fd = openSync(path, 'a', 0o640);
+    } catch (error) {
+      throw new UserError(`cannot write ${path} (${(error as NodeJS.ErrnoException).code}); choose another file`);
+    }
+    this.size = fstatSync(this.fd).size;
+  }
+
+  /** Writes whole lines; a piece is never split over two files. */
+  write(bytes: Uint8Array, length: number): void {
+    if (this.size > 0 && this.size + length > this.maxBytes) this.rotate();
+    let at = 0;
+    while (at < length) at += writeSync(this.fd, bytes, at, length - at);
+    this.size += length;
+  }
+
+  close(): void {
+    closeSync(this.fd);
+  }
+
+  private rotate(): void {
+    closeSync(this.fd);
+    rmSync(`${this.path}.${this.backups}`, { force: true });
+    for (let i = this.backups - 1; i >= 1; i--) {
+      try {
+        renameSync(`${this.path}.${i}`, `${this.path}.${i + 1}`);
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+      }
+    }
+    if (this.backups > 0) renameSync(this.path, `${this.path}.1`);
+    else rmSync(this.path, { force: true });
+    this.fd = openSync(this.path, 'a', 0o640);
+    this.size = 0;
+  }
+}

@@ -1,0 +1,95 @@
+/** One line a roundtrip for people: 80 columns on a terminal of 80, colours only on a terminal. */
+import { ByteBuffer } from '@packetd/proto/byte-buffer';
+import { DocumentWriter } from '@packetd/proto/telemetry/document';
+
+/** The part of a document that the line shows. */
+interface Shown {
+  '@timestamp': string;
+  event: { duration?: number };
+  client?: { address: string; port?: number; bytes?: number };
+  server?: { address: string; port?: number; bytes?: number };
+  packetd: { protocol: string; operation?: string; target?: string; status: string };
+  error?: { type?: string };
+  http?: { response?: { status_code?: number } };
+}
+
+const COLOURS: Record<string, string> = {
+  OK: '\x1b[32m',
+  ERROR: '\x1b[31m',
+  NO_RESPONSE: '\x1b[33m',
+  CANCELLED: '\x1b[33m',
+  RESET: '\x1b[31m',
+  INCOMPLETE: '\x1b[35m',
+};
+
+export function textLines(write: (bytes: Uint8Array, length: number) => void) {
+  const documents = new DocumentWriter();
+  const json = new ByteBuffer(64 << 10);
+  let text = '';
+  const encoder = new TextEncoder();
+  const decoder = new TextDecoder();
+  const terminal = process.stdout.isTTY === true && process.env.NO_COLOR === undefined;
+  return {
+    record(bytes: Uint8Array, start: number, end: number) {
+      json.length = 0;
+      documents.write(bytes, start, end, json);
+      const shown = JSON.parse(decoder.decode(json.bytes.subarray(0, json.length))) as Shown;
+      const columns = process.stdout.isTTY ? Math.max(80, process.stdout.columns) : 160;
+      text += `${line(shown, columns, terminal)}\n`;
+      if (text.length > 64 << 10) this.flush();
+    },
+    flush() {
+      if (text === '') return;
+      const bytes = encoder.encode(text);
+      write(bytes, bytes.length);
+      text = '';
+    },
+  };
+}
+
+/** Time, endpoints, protocol, what was asked and answered, duration, sizes. Never wider than `columns`. */
+export function line(d: Shown, columns: number, colours: boolean): string {
+  const time = clock(d['@timestamp']);
+  const from = endpoint(d.client);
+  const to = endpoint(d.server);
+  const outcome = d.http?.response?.status_code ?? d.error?.type ?? d.packetd.status;
+  const tail = ` ${outcome} ${duration(d.event.duration ?? 0)} ${size(d.client?.bytes)}/${size(d.server?.bytes)}`;
+  const ends = columns >= 120 ? `${from} → ${to}` : `→ ${to}`;
+  const head = `${time} ${ends.padEnd(columns >= 120 ? 44 : 18)} ${d.packetd.protocol.padEnd(5)} `;
+  const asked = printable([d.packetd.operation, d.packetd.target].filter(Boolean).join(' '));
+  const room = Math.max(8, columns - head.length - tail.length);
+  const middle = asked.length > room ? `${asked.slice(0, room - 1)}…` : asked.padEnd(columns >= 120 ? Math.min(room, 40) : room);
+  const whole = `${head}${middle}${tail}`.slice(0, columns);
+  if (!colours) return whole;
+  const cut = Math.min(whole.length, head.length + middle.length);
+  return `\x1b[2m${whole.slice(0, time.length)}\x1b[0m${whole.slice(time.length, cut)}${COLOURS[d.packetd.status] ?? ''}${whole.slice(cut)}\x1b[0m`;
+}
+
+/** Local time of day with milliseconds. */
+function clock(timestamp: string): string {
+  const date = new Date(timestamp);
+  const two = (n: number) => String(n).padStart(2, '0');
+  return `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}.${String(date.getMilliseconds()).padStart(3, '0')}`;
+}
+
+function endpoint(e: Shown['client']): string {
+  if (e === undefined) return '?';
+  return e.address.includes(':') ? `[${e.address}]:${e.port ?? 0}` : `${e.address}:${e.port ?? 0}`;
+}
+
+function duration(ns: number): string {
+  if (ns < 1e6) return `${Math.round(ns / 1e3)}µs`;
+  if (ns < 1e9) return `${(ns / 1e6).toPrecision(3)}ms`;
+  return `${(ns / 1e9).toPrecision(3)}s`;
+}
+
+function size(bytes = 0): string {
+  if (bytes < 1000) return `${bytes}B`;
+  if (bytes < 1e6) return `${(bytes / 1e3).toPrecision(3)}kB`;
+  return `${(bytes / 1e6).toPrecision(3)}MB`;
+}
+
+/** Captured text must not drive the terminal: control characters become their pictures. */
+function printable(text: string): string {
+  return text.replace(/[\u0000-\u001f\u007f-\u009f]/g, (c) => (c < '\u0020' ? String.fromCharCode(0x2400 + c.charCodeAt(0)) : '\ufffd'));
+}

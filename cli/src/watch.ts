@@ -1,0 +1,96 @@
+/** packetd watch: the tcpdump of requests. */
+import { parseRule, type Rule } from '@packetd/sensor/rules';
+import type { Ledger } from '@packetd/sensor/ledger';
+import { UserError } from './fail.js';
+import { makeOutput, type Printer } from './output/printer.js';
+
+export interface WatchOptions {
+  ifaces: string;
+  pcapFile?: string;
+  proto: string[];
+  ipv?: 'v4' | 'v6';
+  promisc: boolean;
+  engine?: 'afpacket' | 'cap';
+  workers: number;
+  output: 'text' | 'json' | 'records' | 'none';
+  json?: boolean;
+  'roundtrips.file'?: string;
+  'roundtrips.size': number;
+  'roundtrips.backups': number;
+  count?: number;
+  duration?: string;
+  stats?: boolean;
+  own?: boolean;
+}
+
+export async function watch(options: WatchOptions): Promise<void> {
+  const rules: Rule[] | null = options.proto.length === 0 ? null : options.proto.map(parseRule);
+  const durationMs = options.duration === undefined ? 0 : parseDuration(options.duration);
+  const stop = new AbortController();
+  const end = () => stop.abort();
+  process.once('SIGINT', end);
+  process.once('SIGTERM', end);
+  const printer = await makeOutput({
+    format: options.json ? 'json' : options.output,
+    count: options.count ?? Number.POSITIVE_INFINITY,
+    file: options['roundtrips.file'],
+    fileMegabytes: options['roundtrips.size'],
+    fileBackups: options['roundtrips.backups'],
+    done: end,
+  });
+  const timer = durationMs > 0 ? setTimeout(end, durationMs) : null;
+  const warn = (message: string) => process.stderr.write(`packetd: ${message}\n`);
+  const ipVersion = options.ipv === 'v4' ? 4 : options.ipv === 'v6' ? 6 : 0;
+  let ledger: Ledger;
+  if (options.pcapFile !== undefined) {
+    const { decodeFile } = await import('@packetd/sensor/offline');
+    ledger = await decodeFile(options.pcapFile, printer, { rules, ipVersion, warn, signal: stop.signal });
+  } else {
+    ledger = await live(options, rules, ipVersion, printer, warn, stop.signal);
+  }
+  if (timer !== null) clearTimeout(timer);
+  await printer.close();
+  if (options.stats) process.stderr.write(`${JSON.stringify(ledger.report())}\n`);
+  process.exit(0);
+}
+
+async function live(
+  options: WatchOptions,
+  rules: Rule[] | null,
+  ipVersion: number,
+  printer: Printer,
+  warn: (message: string) => void,
+  signal: AbortSignal,
+): Promise<Ledger> {
+  const { LiveCapture } = await import('@packetd/sensor/live');
+  const capture = new LiveCapture(
+    {
+      interfaces: options.ifaces,
+      engine: options.engine ?? (process.platform === 'linux' ? 'afpacket' : 'cap'),
+      promiscuous: options.promisc,
+      workers: Math.max(1, options.workers),
+      rules,
+      ipVersion,
+      decoder: {},
+      skipOwn: !options.own,
+    },
+    printer,
+    warn,
+  );
+  await capture.start();
+  const names = capture.interfaces.map((i) => i.name).join(', ');
+  warn(`watching ${names}${rules === null ? ', all protocols' : ''}; Ctrl-C ends`);
+  await new Promise<void>((resolve, reject) => {
+    if (signal.aborted) resolve();
+    signal.addEventListener('abort', () => resolve());
+    capture.failed.catch(reject);
+  });
+  return capture.stop();
+}
+
+/** Milliseconds of '500ms', '30s', '5m', '1h'; a bare number is seconds. */
+export function parseDuration(text: string): number {
+  const match = /^(\d+(?:\.\d+)?)(ms|s|m|h)?$/.exec(text);
+  if (match === null) throw new UserError(`duration '${text}' cannot be read; write 30s, 5m or 1h`);
+  return Number(match[1]) * { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }[(match[2] ?? 's') as 'ms' | 's' | 'm' | 'h'];
+}

@@ -1,0 +1,185 @@
+/**
+ * Live capture where there are no packet sockets, over libpcap or Npcap by the optional package
+ * `cap`. It gives less than afpacket.ts, and says so:
+ *
+ * - It calls back from the event loop, so `poll` cannot wait: it hands over what was queued since
+ *   the last call and ignores its timeout. Call it from a timer, not from a blocking loop.
+ * - It tells no times. A frame's time is that of its callback, later than on the wire by up to the
+ *   read timeout of libpcap and the delay of the event loop.
+ * - It tells no drops of the kernel. `kernelDropped` counts the frames that found the queue full.
+ * - It tells no wire length and captures 65535 bytes at most.
+ */
+
+import type { Rule, RuleOptions } from './bpf.js';
+import { CaptureError, Clock, type Engine, Frame, type FrameHandler, LinkType } from './engine.js';
+
+export interface CapOptions {
+  /** Name of the device, as libpcap has it. */
+  device: string;
+  /** pcap-filter(7) expression; all packets when absent. */
+  filter?: string;
+  /** The buffer of libpcap. Default 10 MiB. */
+  kernelBufferBytes?: number;
+}
+
+/** What is used of the package. */
+interface CapSession {
+  open(device: string, filter: string, bufferBytes: number, packet: Buffer): string;
+  setMinBytes?(bytes: number): void;
+  on(event: 'packet', listener: (length: number, truncated: boolean) => void): void;
+  close(): void;
+}
+interface CapModule {
+  Cap: new () => CapSession;
+}
+
+const DEFAULT_KERNEL_BUFFER_BYTES = 10 << 20;
+const PACKET_BYTES = 65_535;
+const QUEUE_BYTES = 8 << 20;
+const QUEUE_FRAMES = 1 << 14;
+
+const linkTypes: ReadonlyMap<string, number> = new Map([
+  ['NULL', LinkType.NULL],
+  ['ETHERNET', LinkType.ETHERNET],
+  ['LINKTYPE_LINUX_SLL', LinkType.LINUX_SLL],
+  ['RAW', LinkType.RAW],
+]);
+
+/** Starts to capture. Rejects with a `CaptureError` that says what is missing. */
+export async function openCap(options: CapOptions): Promise<Engine> {
+  const { Cap } = await loadCap();
+  const session = new Cap();
+  const packet = Buffer.alloc(PACKET_BYTES);
+  let linkName: string;
+  try {
+    const bufferBytes = options.kernelBufferBytes ?? DEFAULT_KERNEL_BUFFER_BYTES;
+    linkName = session.open(options.device, options.filter ?? '', bufferBytes, packet);
+    // Npcap only: hand over each packet at once.
+    session.setMinBytes?.(0);
+  } catch (cause) {
+    throw openError(options.device, cause);
+  }
+  const linkType = linkTypes.get(linkName);
+  if (linkType === undefined) {
+    session.close();
+    throw new CaptureError('NOT_SUPPORTED', `${options.device}: frames of link type ${linkName} cannot be read`);
+  }
+  return new CapEngine(session, packet, linkType);
+}
+
+/** The rules as pcap-filter(7) expression, with the meaning of `compileRules`; '' keeps everything. */
+export function rulesExpression(rules: readonly Rule[] | null, options: RuleOptions): string {
+  const version = options.ipVersion === 4 ? 'ip' : options.ipVersion === 6 ? 'ip6' : '(ip or ip6)';
+  if (rules === null) return `${version} or vlan`;
+  const kept = rules.map(({ ports, host }) => {
+    const tests = ['(tcp or udp)'];
+    if (ports.length > 0) tests.push(`(${ports.map((port) => `port ${port}`).join(' or ')})`);
+    if (host) tests.push(`host ${host}`);
+    return `(${tests.join(' and ')})`;
+  });
+  if (options.ipVersion !== 6) kept.push('(ip[6:2] & 0x1fff != 0)');
+  if (options.ipVersion !== 4) {
+    kept.push(`(${[0, 43, 44, 50, 51, 60, 135, 139, 140].map((header) => `ip6[6] = ${header}`).join(' or ')})`);
+  }
+  if (options.keepTunnels) {
+    kept.push('ip proto 4', 'ip proto 41', 'ip proto 47', 'ip6 proto 4', 'ip6 proto 41', 'ip6 proto 47');
+    kept.push('udp dst port 4789', 'udp dst port 8472', 'udp dst port 6081');
+  }
+  // `vlan` shifts the offsets of all tests after it, so it comes last.
+  const vlan = options.keepTunnels ? ' or vlan' : '';
+  return `(${version} and (${kept.join(' or ')}))${vlan}`;
+}
+
+async function loadCap(): Promise<CapModule> {
+  // Optional, and without types: the name is no literal so that its absence is a matter of run time.
+  const name: string = 'cap';
+  try {
+    const module = await import(name);
+    return module.default ?? module;
+  } catch (cause) {
+    throw new CaptureError(
+      'NOT_SUPPORTED',
+      "the package 'cap' is not installed or was not built. Install libpcap with its headers (libpcap-dev; " +
+        'on Windows Npcap in WinPcap mode), a C++ compiler and Python, then run: npm install cap',
+      { cause },
+    );
+  }
+}
+
+function openError(device: string, cause: unknown): CaptureError {
+  const message = cause instanceof Error ? cause.message : String(cause);
+  if (/permission|not permitted|denied/i.test(message)) {
+    return new CaptureError('NO_PERMISSION', `${device}: ${message}; run as administrator (sudo)`, { cause });
+  }
+  if (/no such device|not found|doesn't exist/i.test(message)) {
+    return new CaptureError('NO_INTERFACE', `${device}: ${message}`, { cause });
+  }
+  return new CaptureError('SYSTEM', `${device}: ${message}`, { cause });
+}
+
+class CapEngine implements Engine {
+  readonly clock = new Clock();
+  readonly counters = { frames: 0, bytes: 0, kernelDropped: 0 };
+  private readonly frame = new Frame();
+  private readonly queue = new Uint8Array(QUEUE_BYTES);
+  private readonly ends = new Uint32Array(QUEUE_FRAMES);
+  private readonly timesNs = new Float64Array(QUEUE_FRAMES);
+  private queued = 0;
+  private queuedBytes = 0;
+  private closed = false;
+
+  constructor(
+    private readonly session: CapSession,
+    private readonly packet: Uint8Array,
+    linkType: number,
+  ) {
+    this.frame.bytes = this.queue;
+    this.frame.linkType = linkType;
+    session.on('packet', (length) => this.enqueue(length));
+  }
+
+  /** Never waits, see above. */
+  poll(handler: FrameHandler): boolean {
+    const { frame, counters, ends, timesNs } = this;
+    let start = 0;
+    for (let index = 0; index < this.queued && !this.closed; index++) {
+      frame.start = start;
+      frame.end = ends[index];
+      frame.wireLength = frame.end - start;
+      frame.timeNs = timesNs[index];
+      start = frame.end;
+      counters.frames++;
+      counters.bytes += frame.wireLength;
+      handler.onFrame(frame);
+    }
+    this.queued = 0;
+    this.queuedBytes = 0;
+    handler.onTick(this.now());
+    return !this.closed;
+  }
+
+  close(): void {
+    if (this.closed) return;
+    this.closed = true;
+    this.session.close();
+  }
+
+  private enqueue(length: number): void {
+    const end = this.queuedBytes + length;
+    if (this.queued === QUEUE_FRAMES || end > QUEUE_BYTES) {
+      this.counters.kernelDropped++;
+      return;
+    }
+    this.queue.set(length === PACKET_BYTES ? this.packet : this.packet.subarray(0, length), this.queuedBytes);
+    this.ends[this.queued] = end;
+    this.timesNs[this.queued] = this.now();
+    this.queued++;
+    this.queuedBytes = end;
+  }
+
+  private now(): number {
+    const milliseconds = performance.timeOrigin + performance.now();
+    const seconds = Math.floor(milliseconds / 1000);
+    return this.clock.relative(seconds, Math.floor((milliseconds - seconds * 1000) * 1e6));
+  }
+}

@@ -1,0 +1,1 @@
+export { DEFAULT_DECODER_OPTIONS } from './protocols/decoder.js';

@@ -1,0 +1,32 @@
+/** Runs a capture file through a pipeline in the calling thread, as fast as it decodes. */
+import { openFile } from './capture/file.js';
+import { Count, type Ledger } from './ledger.js';
+import { Pipeline, type PipelineOptions } from './pipeline.js';
+import type { BatchOutput } from './protocols/records.js';
+
+/** Let the event loop run (signals, closed pipes) after this many blocks of frames. */
+const POLLS_PER_TURN = 64;
+
+/**
+ * Decodes a whole file ('-' is stdin) and answers its ledger. `signal` ends it early; requests still
+ * open at the end become records of their own status. Throws CaptureError for what is no capture.
+ */
+export async function decodeFile(
+  path: string,
+  output: BatchOutput,
+  options: Partial<PipelineOptions> & { warn?: (message: string) => void; signal?: AbortSignal } = {},
+): Promise<Ledger> {
+  const engine = await openFile(path, { warn: options.warn });
+  const pipeline = new Pipeline(engine.clock, output, options);
+  try {
+    let polls = 0;
+    while (!options.signal?.aborted && engine.poll(pipeline, 0)) {
+      if (++polls % POLLS_PER_TURN === 0) await new Promise(setImmediate);
+    }
+    pipeline.finish();
+    pipeline.ledger.values[Count.kernelDropped] = engine.counters.kernelDropped;
+    return pipeline.ledger;
+  } finally {
+    engine.close();
+  }
+}

@@ -1,0 +1,252 @@
+/**
+ * The way of a frame inside one thread: packet → flow → protocol → record. A pipeline owns all its
+ * state; several of them share nothing but the ledger's memory, of which each has its own.
+ */
+import type { Clock, Frame, FrameHandler } from './capture/engine.js';
+import type { Side, StreamHandler, StreamHandlerFactory, TcpFlow } from './flow/stream.js';
+import { type TcpOptions, TcpTracker } from './flow/tcp.js';
+import { Count, Ledger, PARSE_COUNT, ProtocolCount } from './ledger.js';
+import { Packet, ParseStatus } from './packet/packet.js';
+import { PacketParser } from './packet/parse.js';
+import { type ConnectionSettings, ProtocolConnection } from './protocols/connection.js';
+import type { DatagramDecoder, DatagramEndpoints, DatagramProtocol, DatagramSink } from './protocols/datagram.js';
+import { DEFAULT_DECODER_OPTIONS, type DecoderOptions, type StreamProtocol, Verdict } from './protocols/decoder.js';
+import { type Exchange, ExchangePool } from './protocols/exchange.js';
+import { type BatchOutput, encodeEndpoint, makeEndpoints, RecordEncoder, TRANSPORT_UDP } from './protocols/records.js';
+import { DATAGRAM_PROTOCOLS, PROTOCOL_NAMES, STREAM_PROTOCOLS } from './protocols/registry.js';
+import type { Rule } from './rules.js';
+
+export interface PipelineOptions {
+  /** null: every protocol is detected on any port. */
+  readonly rules: readonly Rule[] | null;
+  /** 4 or 6 watches only that; 0 both. */
+  readonly ipVersion: number;
+  readonly decoder: Partial<DecoderOptions>;
+  readonly tcp: Partial<TcpOptions>;
+  /** A batch is handed on at the latest this long after its first record, in capture time. */
+  readonly batchAgeNs: number;
+  /** True for packetd's own connections, which are skipped. */
+  readonly isOwn: (sourcePort: number, destinationPort: number) => boolean;
+}
+
+const PROTOCOL_TCP = 6;
+
+export const DEFAULT_PIPELINE_OPTIONS: PipelineOptions = {
+  rules: null,
+  ipVersion: 0,
+  decoder: {},
+  tcp: {},
+  batchAgeNs: 100e6,
+  isOwn: () => false,
+};
+
+export class Pipeline implements FrameHandler, StreamHandlerFactory {
+  readonly tracker: TcpTracker;
+  private readonly parser = new PacketParser();
+  private readonly packet = new Packet();
+  private readonly encoder: RecordEncoder;
+  private readonly settings: ConnectionSettings;
+  private readonly options: PipelineOptions;
+  private readonly datagrams: Datagrams[];
+  private readonly byPort: PortRules | null;
+  private batchSinceNs = -1;
+  private nowNs = 0;
+
+  constructor(
+    clock: Clock,
+    private readonly output: BatchOutput,
+    options: Partial<PipelineOptions> = {},
+    readonly ledger: Ledger = new Ledger(PROTOCOL_NAMES),
+  ) {
+    this.options = { ...DEFAULT_PIPELINE_OPTIONS, ...options };
+    const counting: BatchOutput = {
+      batch: (bytes, length, records) => {
+        ledger.add(Count.records, records);
+        ledger.add(Count.recordBytes, length);
+        this.batchSinceNs = -1;
+        this.output.batch(bytes, length, records);
+      },
+    };
+    this.encoder = new RecordEncoder(clock, counting);
+    const decoderOptions = { ...DEFAULT_DECODER_OPTIONS, ...this.options.decoder };
+    this.settings = {
+      clock,
+      pool: new ExchangePool(),
+      encoder: this.encoder,
+      ledger,
+      options: decoderOptions,
+      indexOf: new Map(PROTOCOL_NAMES.map((name, index) => [name, index])),
+      indexOfTag: new Map(
+        [...STREAM_PROTOCOLS, ...DATAGRAM_PROTOCOLS].map((p) => [p.detailTag, PROTOCOL_NAMES.findIndex((n) => n === p.name)]),
+      ),
+    };
+    this.byPort = this.options.rules === null ? null : new PortRules(this.options.rules);
+    this.datagrams = DATAGRAM_PROTOCOLS.map((protocol) => new Datagrams(protocol, this.settings));
+    this.tracker = new TcpTracker(this, this.options.tcp);
+  }
+
+  onFrame(frame: Frame): void {
+    const values = this.ledger.values;
+    values[Count.frames]++;
+    values[Count.bytes] += frame.wireLength;
+    const packet = this.packet;
+    const status = this.parser.parse(frame, packet);
+    if (status !== ParseStatus.OK) {
+      values[PARSE_COUNT[status]]++;
+      return;
+    }
+    if (this.options.ipVersion !== 0 && packet.ipVersion !== this.options.ipVersion) {
+      values[Count.otherIpVersion]++;
+      return;
+    }
+    if (packet.protocol === PROTOCOL_TCP) this.tracker.packet(packet);
+    else this.datagram(packet);
+  }
+
+  onTick(timeNs: number): void {
+    this.nowNs = timeNs;
+    this.tracker.tick(timeNs);
+    for (const datagrams of this.datagrams) datagrams.decoder.tick(timeNs);
+    if (this.encoder.waiting === 0) return;
+    if (this.batchSinceNs < 0) this.batchSinceNs = timeNs;
+    else if (timeNs - this.batchSinceNs >= this.options.batchAgeNs) this.encoder.flush();
+  }
+
+  /** Ends everything that is open, as at the end of a file. */
+  finish(): void {
+    this.tracker.flush(this.nowNs);
+    for (const datagrams of this.datagrams) datagrams.decoder.flush(this.nowNs);
+    this.encoder.flush();
+  }
+
+  open(flow: TcpFlow): StreamHandler | null {
+    if (this.options.isOwn(flow.port0, flow.port1)) return null;
+    if (this.byPort === null) return new ProtocolConnection(flow, STREAM_PROTOCOLS, null, this.settings);
+    return this.byPort.connection(flow, this.settings);
+  }
+
+  private datagram(packet: Packet): void {
+    const length = packet.payloadEnd - packet.payloadStart;
+    for (const datagrams of this.datagrams) {
+      if (this.byPort !== null && !this.byPort.datagram(datagrams.protocol.name, packet)) continue;
+      if (this.byPort === null && datagrams.protocol.probe(packet) === Verdict.NO) continue;
+      this.ledger.addProtocol(datagrams.index, ProtocolCount.decodedBytes, length);
+      datagrams.decoder.datagram(packet);
+      return;
+    }
+    this.ledger.add(this.byPort === null ? Count.skippedUndetected : Count.skippedNoRule, length);
+  }
+}
+
+/** One datagram protocol's decoder, and the way of its exchanges to the encoder. */
+class Datagrams implements DatagramSink {
+  readonly decoder: DatagramDecoder;
+  readonly index: number;
+  readonly pool: ExchangePool;
+
+  constructor(
+    readonly protocol: DatagramProtocol,
+    private readonly settings: ConnectionSettings,
+  ) {
+    this.pool = settings.pool;
+    this.index = settings.indexOf.get(protocol.name)!;
+    this.decoder = protocol.create(this, settings.options);
+  }
+
+  emit(e: DatagramEndpoints, exchange: Exchange): void {
+    const client = encodeEndpoint(e.ipVersion, e.client0, e.client1, e.client2, e.client3, e.clientPort);
+    const server = encodeEndpoint(e.ipVersion, e.server0, e.server1, e.server2, e.server3, e.serverPort);
+    const startNs = exchange.requestStartNs >= 0 ? exchange.requestStartNs : exchange.responseStartNs;
+    const endpoints = makeEndpoints(client, server, TRANSPORT_UDP, this.settings.clock.baseSeconds, startNs);
+    // Several queries of one socket may share the time of their first byte: their ids tell them apart.
+    endpoints.emitted = exchange.tag;
+    this.settings.encoder.write(endpoints, exchange, this.protocol.detailTag);
+    this.settings.ledger.addProtocol(this.index, ProtocolCount.roundtrips, 1);
+    this.pool.release(exchange);
+  }
+
+  undecodable(bytes: number): void {
+    this.settings.ledger.addProtocol(this.index, ProtocolCount.decodedBytes, -bytes);
+    this.settings.ledger.addProtocol(this.index, ProtocolCount.undecodableBytes, bytes);
+  }
+}
+
+/** Rules by port. */
+class PortRules {
+  private readonly streams = new Map<number, { protocol: StreamProtocol; host: Uint32Array | null }[]>();
+  private readonly datagrams = new Map<number, { protocol: string; host: Uint32Array | null }[]>();
+
+  constructor(rules: readonly Rule[]) {
+    for (const rule of rules) {
+      const host = rule.host === '' ? null : addressWords(rule.host);
+      for (const port of rule.ports) {
+        for (const protocol of STREAM_PROTOCOLS) {
+          if (protocol.name === rule.protocol) push(this.streams, port, { protocol, host });
+        }
+        for (const protocol of DATAGRAM_PROTOCOLS) {
+          if (protocol.name === rule.protocol) push(this.datagrams, port, { protocol: protocol.name, host });
+        }
+      }
+    }
+  }
+
+  /** The handler of a connection, or null where no rule names either of its ports. */
+  connection(flow: TcpFlow, settings: ConnectionSettings): ProtocolConnection | null {
+    for (const side of [1, 0] as const) {
+      const port = side === 1 ? flow.port1 : flow.port0;
+      const found = (this.streams.get(port) ?? []).filter(
+        ({ host }) => host === null || equal(host, flow.address0) || equal(host, flow.address1),
+      );
+      if (found.length === 0) continue;
+      const candidates = found.map(({ protocol }) => protocol);
+      // One protocol on the port is taken at its word; of several, detection picks.
+      const certain = candidates.length === 1 ? { clientSide: (side ^ 1) as Side } : null;
+      return new ProtocolConnection(flow, candidates, certain, settings);
+    }
+    return null;
+  }
+
+  datagram(protocol: string, packet: Packet): boolean {
+    return this.named(protocol, packet.destinationPort, packet) || this.named(protocol, packet.sourcePort, packet);
+  }
+
+  private named(protocol: string, port: number, p: Packet): boolean {
+    for (const rule of this.datagrams.get(port) ?? []) {
+      if (rule.protocol !== protocol) continue;
+      const h = rule.host;
+      if (h === null) return true;
+      if (h[0] === p.source0 && h[1] === p.source1 && h[2] === p.source2 && h[3] === p.source3) return true;
+      if (h[0] === p.destination0 && h[1] === p.destination1 && h[2] === p.destination2 && h[3] === p.destination3) return true;
+    }
+    return false;
+  }
+}
+
+function push<K, V>(map: Map<K, V[]>, key: K, value: V): void {
+  const list = map.get(key);
+  if (list === undefined) map.set(key, [value]);
+  else list.push(value);
+}
+
+function equal(a: Uint32Array, b: Uint32Array): boolean {
+  return a[0] === b[0] && a[1] === b[1] && a[2] === b[2] && a[3] === b[3];
+}
+
+/** An address text (already known to be one) as the four words of `Packet`. */
+function addressWords(text: string): Uint32Array {
+  const words = new Uint32Array(4);
+  if (text.includes(':')) {
+    // The URL parser writes any form of an IPv6 address in full hexadecimal groups.
+    const [head, tail = ''] = new URL(`http://[${text}]/`).hostname.slice(1, -1).split('::');
+    const left = head === '' ? [] : head.split(':');
+    const right = tail === '' ? [] : tail.split(':');
+    const groups = [...left, ...Array<string>(8 - left.length - right.length).fill('0'), ...right];
+    for (let i = 0; i < 4; i++) {
+      words[i] = (Number.parseInt(groups[i * 2], 16) * 65536 + Number.parseInt(groups[i * 2 + 1], 16)) >>> 0;
+    }
+  } else {
+    words[2] = 0xffff;
+    words[3] = text.split('.').reduce((word, part) => word * 256 + Number(part), 0);
+  }
+  return words;
+}

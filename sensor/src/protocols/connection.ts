@@ -1,0 +1,401 @@
+/**
+ * One TCP connection above reassembly: finds out its protocol, keeps the bytes that the decoder has
+ * not consumed yet, and gives the decoder's exchanges to the record encoder.
+ */
+import { StatusValue } from '@packetd/proto';
+import type { Clock } from '../capture/engine.js';
+import { CloseReason, type Side, type StreamHandler, type TcpFlow } from '../flow/stream.js';
+import { Count, type Ledger, ProtocolCount } from '../ledger.js';
+import {
+  type Connection,
+  type Decoder,
+  type DecoderOptions,
+  type Direction,
+  Input,
+  MAX_HELD_BYTES,
+  type ProbeContext,
+  type StreamProtocol,
+  Verdict,
+} from './decoder.js';
+import type { Exchange, ExchangePool } from './exchange.js';
+import { type Endpoints, encodeEndpoint, makeEndpoints, type RecordEncoder, TRANSPORT_TCP } from './records.js';
+import { looksLikeTls } from './tls.js';
+
+/** Bytes of one side that detection waits for before it gives that side's message up. */
+const MAX_PROBE_BYTES = 16 << 10;
+/** Messages that detection looks at before it looks at every 16th only. */
+const EAGER_PROBES = 32;
+
+/** What all connections of a pipeline share. */
+export interface ConnectionSettings {
+  readonly clock: Clock;
+  readonly pool: ExchangePool;
+  readonly encoder: RecordEncoder;
+  readonly ledger: Ledger;
+  readonly options: DecoderOptions;
+  /** Index in the ledger of a protocol's name. */
+  readonly indexOf: ReadonlyMap<string, number>;
+  /** Index in the ledger of the protocol with this detail tag. */
+  readonly indexOfTag: ReadonlyMap<number, number>;
+}
+
+const Mode = { DETECT: 0, DECODE: 1, SKIP: 2 } as const;
+type Mode = (typeof Mode)[keyof typeof Mode];
+
+const NOTHING = new Uint8Array(0);
+const HOLD_BYTES = 4096;
+const freeHolds: Uint8Array[] = [];
+const MAX_FREE_HOLDS = 256;
+
+/** What one side has sent and the decoder has not consumed. */
+class Half {
+  held: Uint8Array = NOTHING;
+  heldLength = 0;
+  heldTimeNs = 0;
+  heldSegment = 0;
+  need = 0;
+  segments = 0;
+  /** Nothing of this side is lost or was given up by detection so far. */
+  fromStart = true;
+
+  hold(bytes: Uint8Array, start: number, end: number): void {
+    const length = this.heldLength + end - start;
+    if (length > this.held.length) {
+      let size = HOLD_BYTES;
+      while (size < length) size *= 2;
+      const grown = size === HOLD_BYTES ? (freeHolds.pop() ?? new Uint8Array(HOLD_BYTES)) : new Uint8Array(size);
+      grown.set(this.held.subarray(0, this.heldLength));
+      this.recycle();
+      this.held = grown;
+    }
+    this.held.set(bytes.subarray(start, end), this.heldLength);
+    this.heldLength = length;
+  }
+
+  /** Keeps [from, heldLength) of what is held. */
+  keep(from: number): void {
+    if (from === this.heldLength) {
+      this.clear();
+      return;
+    }
+    if (from > 0) this.held.copyWithin(0, from, this.heldLength);
+    this.heldLength -= from;
+  }
+
+  clear(): void {
+    this.recycle();
+    this.held = NOTHING;
+    this.heldLength = 0;
+    this.need = 0;
+  }
+
+  private recycle(): void {
+    if (this.held.length === HOLD_BYTES && freeHolds.length < MAX_FREE_HOLDS) freeHolds.push(this.held);
+  }
+}
+
+const input = new Input();
+const context: { -readonly [K in keyof ProbeContext]: ProbeContext[K] } = {
+  side: 0,
+  fromStart: true,
+  sourcePort: 0,
+  destinationPort: 0,
+};
+
+export class ProtocolConnection implements StreamHandler, Connection {
+  readonly pool: ExchangePool;
+  private mode: Mode = Mode.DETECT;
+  private skipCount: Count = Count.skippedUndetected;
+  private decoder: Decoder | null = null;
+  private protocol: StreamProtocol | null = null;
+  private protocolIndex = 0;
+  private clientSide: Side = 0;
+  private endpoints: Endpoints | null = null;
+  private readonly half0 = new Half();
+  private readonly half1 = new Half();
+  private probes = 0;
+  private lastSide = -1;
+  private feeding = false;
+  private handedOver: string | null = null;
+  private undecoded = 0;
+
+  /** `candidates` are tried in their order; a single one with `certain` is taken without a look. */
+  constructor(
+    private readonly flow: TcpFlow,
+    private readonly candidates: readonly StreamProtocol[],
+    certain: { clientSide: Side } | null,
+    private readonly settings: ConnectionSettings,
+  ) {
+    this.pool = settings.pool;
+    this.half0.fromStart = flow.sideKnown;
+    this.half1.fromStart = flow.sideKnown;
+    if (certain !== null) this.decide(candidates[0], certain.clientSide);
+  }
+
+  get fromStart(): boolean {
+    return this.flow.sideKnown;
+  }
+
+  get clientPort(): number {
+    return this.clientSide === 0 ? this.flow.port0 : this.flow.port1;
+  }
+
+  get serverPort(): number {
+    return this.clientSide === 0 ? this.flow.port1 : this.flow.port0;
+  }
+
+  data(side: Side, bytes: Uint8Array, start: number, end: number, timeNs: number): void {
+    const half = side === 0 ? this.half0 : this.half1;
+    half.segments++;
+    this.piece(side, half, bytes, start, end, timeNs);
+  }
+
+  gap(side: Side, length: number, timeNs: number): void {
+    const half = side === 0 ? this.half0 : this.half1;
+    half.fromStart = false;
+    const held = half.heldLength;
+    half.clear();
+    if (this.mode === Mode.DECODE && this.decoder !== null) {
+      this.settings.ledger.addProtocol(this.protocolIndex, ProtocolCount.gapBytes, length);
+      this.settings.ledger.addProtocol(this.protocolIndex, ProtocolCount.undecodableBytes, held);
+      this.decoder.gap((side ^ this.clientSide) as Direction, length, held, timeNs);
+      this.afterDecoder();
+    } else {
+      this.settings.ledger.add(this.skipCount, held);
+    }
+  }
+
+  fin(side: Side, timeNs: number): void {
+    if (this.mode !== Mode.DECODE || this.decoder === null) return;
+    const half = side === 0 ? this.half0 : this.half1;
+    const held = half.heldLength;
+    half.clear();
+    this.settings.ledger.addProtocol(this.protocolIndex, ProtocolCount.undecodableBytes, held);
+    this.decoder.fin((side ^ this.clientSide) as Direction, held, timeNs);
+    this.afterDecoder();
+  }
+
+  close(reason: CloseReason, timeNs: number): void {
+    const held = this.half0.heldLength + this.half1.heldLength;
+    this.half0.clear();
+    this.half1.clear();
+    if (this.decoder === null) {
+      this.settings.ledger.add(this.skipCount, held);
+      return;
+    }
+    this.settings.ledger.addProtocol(this.protocolIndex, ProtocolCount.undecodableBytes, held);
+    this.decoder.close(reason === CloseReason.RST ? StatusValue.RESET : StatusValue.NO_RESPONSE, timeNs);
+    this.decoder = null;
+    this.mode = Mode.SKIP;
+  }
+
+  emit(exchange: Exchange): void {
+    const settings = this.settings;
+    if (this.endpoints === null) this.endpoints = this.makeEndpoints();
+    const tag = exchange.detailTag === 0 ? this.protocol!.detailTag : exchange.detailTag;
+    settings.encoder.write(this.endpoints, exchange, tag);
+    const index = exchange.detailTag === 0 ? this.protocolIndex : settings.indexOfTag.get(tag)!;
+    settings.ledger.addProtocol(index, ProtocolCount.roundtrips, 1);
+    settings.pool.release(exchange);
+  }
+
+  undecodable(bytes: number): void {
+    this.undecoded += bytes;
+  }
+
+  handOver(to: string): void {
+    this.handedOver = to;
+    if (!this.feeding) this.afterDecoder();
+  }
+
+  private piece(side: Side, half: Half, bytes: Uint8Array, start: number, end: number, timeNs: number): void {
+    switch (this.mode) {
+      case Mode.DECODE:
+        this.feed(side, half, bytes, start, end, timeNs);
+        return;
+      case Mode.DETECT:
+        this.detect(side, half, bytes, start, end, timeNs);
+        return;
+      case Mode.SKIP:
+        this.settings.ledger.add(this.skipCount, end - start);
+    }
+  }
+
+  private feed(side: Side, half: Half, bytes: Uint8Array, start: number, end: number, timeNs: number): void {
+    const wasHeld = half.heldLength;
+    if (wasHeld > 0) {
+      half.hold(bytes, start, end);
+      if (half.heldLength < half.need) {
+        if (half.heldLength > MAX_HELD_BYTES) this.overflow(side, half, timeNs);
+        return;
+      }
+      input.bytes = half.held;
+      input.start = 0;
+      input.end = half.heldLength;
+      input.freshFrom = wasHeld;
+      input.heldTimeNs = half.heldTimeNs;
+      input.heldSegment = half.heldSegment;
+    } else {
+      input.bytes = bytes;
+      input.start = start;
+      input.end = end;
+      input.freshFrom = start;
+      input.heldTimeNs = timeNs;
+      input.heldSegment = half.segments;
+    }
+    input.direction = (side ^ this.clientSide) as Direction;
+    input.timeNs = timeNs;
+    input.segment = half.segments;
+    input.need = 0;
+    const total = input.end;
+    const from = input.start;
+    this.feeding = true;
+    const consumed = this.decoder!.data(input);
+    this.feeding = false;
+    const decoded = consumed - from - this.undecoded;
+    if (decoded > 0) this.settings.ledger.addProtocol(this.protocolIndex, ProtocolCount.decodedBytes, decoded);
+    if (wasHeld > 0) {
+      if (consumed >= wasHeld) {
+        half.heldTimeNs = timeNs;
+        half.heldSegment = half.segments;
+      }
+      half.keep(consumed);
+    } else if (consumed < total) {
+      half.hold(bytes, consumed, end);
+      half.heldTimeNs = timeNs;
+      half.heldSegment = half.segments;
+    }
+    half.need = input.need;
+    if (this.undecoded > 0 || this.handedOver !== null) this.afterDecoder();
+    if (half.heldLength > MAX_HELD_BYTES && this.mode === Mode.DECODE) this.overflow(side, half, timeNs);
+  }
+
+  /** The decoder wants more than is ever held: what is held goes, and it looks for the next message. */
+  private overflow(side: Side, half: Half, timeNs: number): void {
+    const held = half.heldLength;
+    half.clear();
+    this.settings.ledger.addProtocol(this.protocolIndex, ProtocolCount.undecodableBytes, held);
+    this.decoder!.gap((side ^ this.clientSide) as Direction, 0, held, timeNs);
+    this.afterDecoder();
+  }
+
+  private afterDecoder(): void {
+    if (this.undecoded > 0) {
+      this.settings.ledger.addProtocol(this.protocolIndex, ProtocolCount.undecodableBytes, this.undecoded);
+      this.undecoded = 0;
+    }
+    const to = this.handedOver;
+    if (to === null) return;
+    this.handedOver = null;
+    this.decoder = null;
+    const next = this.candidates.find((candidate) => candidate.name === to);
+    if (next !== undefined) {
+      this.decide(next, this.clientSide);
+    } else if (to === 'detect') {
+      this.mode = Mode.DETECT;
+      this.protocol = null;
+      this.endpoints = null;
+      this.probes = 0;
+      this.lastSide = -1;
+      this.half0.fromStart = true;
+      this.half1.fromStart = true;
+    } else {
+      this.skip(to === 'tls' ? Count.skippedTls : Count.skippedOpaque);
+    }
+    this.replay(0, this.half0);
+    this.replay(1, this.half1);
+  }
+
+  private skip(count: Count): void {
+    this.mode = Mode.SKIP;
+    this.skipCount = count;
+  }
+
+  /** Passes what a side has held to what the connection is now. */
+  private replay(side: Side, half: Half): void {
+    if (half.heldLength === 0) return;
+    const bytes = half.held.slice(0, half.heldLength);
+    const timeNs = half.heldTimeNs;
+    half.clear();
+    this.piece(side, half, bytes, 0, bytes.length, timeNs);
+  }
+
+  private detect(side: Side, half: Half, bytes: Uint8Array, start: number, end: number, timeNs: number): void {
+    const turned = this.lastSide !== side;
+    this.lastSide = side;
+    if (half.heldLength === 0) {
+      // A message that detection gave up goes on until the other side speaks.
+      const due = half.fromStart || (turned && (this.probes < EAGER_PROBES || (this.probes & 15) === 0));
+      if (turned) this.probes++;
+      if (!due) {
+        this.settings.ledger.add(Count.skippedUndetected, end - start);
+        return;
+      }
+      half.heldTimeNs = timeNs;
+      half.heldSegment = half.segments;
+    }
+    let from = start;
+    let to = end;
+    let all = bytes;
+    const borrowed = half.heldLength === 0;
+    if (!borrowed) {
+      half.hold(bytes, start, end);
+      all = half.held;
+      from = 0;
+      to = half.heldLength;
+    }
+    if (looksLikeTls(all, from, to)) {
+      this.skip(Count.skippedTls);
+      this.settings.ledger.add(Count.skippedTls, end - start);
+      this.settings.ledger.add(Count.skippedTls, this.half0.heldLength + this.half1.heldLength);
+      this.half0.clear();
+      this.half1.clear();
+      return;
+    }
+    context.side = side;
+    context.fromStart = half.fromStart;
+    context.sourcePort = side === 0 ? this.flow.port0 : this.flow.port1;
+    context.destinationPort = side === 0 ? this.flow.port1 : this.flow.port0;
+    let more = false;
+    for (const candidate of this.candidates) {
+      const verdict = candidate.probe(all, from, to, context);
+      if (verdict === Verdict.MORE) more = true;
+      if (verdict === Verdict.CLIENT || verdict === Verdict.SERVER) {
+        if (borrowed) half.hold(bytes, start, end);
+        this.decide(candidate, (verdict === Verdict.CLIENT ? side : side ^ 1) as Side);
+        const other = side === 0 ? this.half1 : this.half0;
+        if (other.heldTimeNs <= half.heldTimeNs) this.replay((side ^ 1) as Side, other);
+        this.replay(side, half);
+        this.replay((side ^ 1) as Side, other);
+        return;
+      }
+    }
+    if (more && to - from <= MAX_PROBE_BYTES) {
+      if (borrowed) half.hold(bytes, start, end);
+      return;
+    }
+    half.clear();
+    half.fromStart = false;
+    this.settings.ledger.add(Count.skippedUndetected, to - from);
+  }
+
+  private decide(protocol: StreamProtocol, clientSide: Side): void {
+    this.clientSide = clientSide;
+    this.protocol = protocol;
+    this.protocolIndex = this.settings.indexOf.get(protocol.name)!;
+    this.mode = Mode.DECODE;
+    this.endpoints = null;
+    this.decoder = protocol.create(this, this.settings.options);
+    this.settings.ledger.addProtocol(this.protocolIndex, ProtocolCount.connections, 1);
+  }
+
+  private makeEndpoints(): Endpoints {
+    const { flow } = this;
+    const a = flow.address0;
+    const b = flow.address1;
+    const side0 = encodeEndpoint(flow.ipVersion, a[0], a[1], a[2], a[3], flow.port0);
+    const side1 = encodeEndpoint(flow.ipVersion, b[0], b[1], b[2], b[3], flow.port1);
+    const [client, server] = this.clientSide === 0 ? [side0, side1] : [side1, side0];
+    return makeEndpoints(client, server, TRANSPORT_TCP, this.settings.clock.baseSeconds, flow.firstTimeNs);
+  }
+}

@@ -1,0 +1,108 @@
+/**
+ * A capture thread: reads one engine through one pipeline and hands batches to the main thread. It
+ * blocks in `poll`, so it does nothing else; it ends when the main thread sets the stop word.
+ */
+import { isMainThread, parentPort, workerData } from 'node:worker_threads';
+import { openAfPacket } from './capture/afpacket.js';
+import type { BpfInstruction } from './capture/bpf.js';
+import type { Engine } from './capture/engine.js';
+import { Count, Ledger } from './ledger.js';
+import { OwnPorts } from './own.js';
+import { Pipeline } from './pipeline.js';
+import type { DecoderOptions } from './protocols/decoder.js';
+import { PROTOCOL_NAMES } from './protocols/registry.js';
+import type { Rule } from './rules.js';
+
+/** Words of the control block, an Int32Array. */
+export const Control = { STOP: 0, WAITING_BATCHES: 1 } as const;
+export const CONTROL_BYTES = 8;
+
+export interface WorkerSettings {
+  readonly engine: 'afpacket' | 'cap';
+  readonly interfaces: 'any' | { name: string; index: number }[];
+  readonly promiscuous: boolean;
+  readonly filter: BpfInstruction[];
+  readonly fanout?: { group: number; size: number };
+  readonly loopbackIndex?: number;
+  readonly rules: readonly Rule[] | null;
+  readonly ipVersion: number;
+  readonly decoder: Partial<DecoderOptions>;
+  readonly control: SharedArrayBuffer;
+  readonly ledger: SharedArrayBuffer;
+  readonly ownPorts: SharedArrayBuffer | null;
+}
+
+export type WorkerMessage =
+  | { type: 'started' }
+  | { type: 'batch'; bytes: Uint8Array; records: number }
+  | { type: 'failed'; name: string; message: string }
+  | { type: 'stopped' };
+
+/** Batches on their way to the main thread; with more, records are dropped and counted. */
+const MAX_WAITING_BATCHES = 256;
+const POLL_MS = 100;
+
+async function run(settings: WorkerSettings): Promise<void> {
+  const port = parentPort!;
+  const control = new Int32Array(settings.control);
+  const ledger = new Ledger(PROTOCOL_NAMES, new Float64Array(settings.ledger));
+  const own = settings.ownPorts === null ? null : new OwnPorts(settings.ownPorts);
+  const engine = await open(settings);
+  const output = {
+    batch(bytes: Uint8Array, length: number, records: number) {
+      if (Atomics.load(control, Control.WAITING_BATCHES) >= MAX_WAITING_BATCHES) {
+        ledger.add(Count.recordsDropped, records);
+        return;
+      }
+      Atomics.add(control, Control.WAITING_BATCHES, 1);
+      const copy = bytes.slice(0, length);
+      port.postMessage({ type: 'batch', bytes: copy, records } satisfies WorkerMessage, [copy.buffer as ArrayBuffer]);
+    },
+  };
+  const pipeline = new Pipeline(
+    engine.clock,
+    output,
+    {
+      rules: settings.rules,
+      ipVersion: settings.ipVersion,
+      decoder: settings.decoder,
+      isOwn: own === null ? () => false : (a, b) => own.has(a) || own.has(b),
+    },
+    ledger,
+  );
+  port.postMessage({ type: 'started' } satisfies WorkerMessage);
+  const eventLoop = settings.engine === 'cap';
+  while (Atomics.load(control, Control.STOP) === 0) {
+    if (!engine.poll(pipeline, eventLoop ? 0 : POLL_MS)) break;
+    ledger.values[Count.kernelDropped] = engine.counters.kernelDropped;
+    if (eventLoop) await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+  pipeline.finish();
+  ledger.values[Count.kernelDropped] = engine.counters.kernelDropped;
+  engine.close();
+  port.postMessage({ type: 'stopped' } satisfies WorkerMessage);
+}
+
+async function open(settings: WorkerSettings): Promise<Engine> {
+  const { interfaces } = settings;
+  if (settings.engine === 'cap') {
+    const { openCap } = await import('./capture/cap.js');
+    return openCap({
+      interfaces: interfaces === 'any' ? 'any' : interfaces.map((i) => i.name),
+      promiscuous: settings.promiscuous,
+    });
+  }
+  return openAfPacket({
+    interfaces: interfaces === 'any' ? 'any' : interfaces.map((i) => i.index),
+    promiscuous: settings.promiscuous,
+    filter: settings.filter,
+    fanout: settings.fanout,
+    loopbackIndex: settings.loopbackIndex,
+  });
+}
+
+if (!isMainThread) {
+  run(workerData as WorkerSettings).catch((error: Error) => {
+    parentPort!.postMessage({ type: 'failed', name: error.name, message: error.message } satisfies WorkerMessage);
+  });
+}
