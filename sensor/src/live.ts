@@ -1,10 +1,11 @@
 /** A live capture: one or more capture threads, their batches given to an output of the main thread. */
 import { Worker } from 'node:worker_threads';
 import { compileRules } from './capture/bpf.js';
-import { CaptureError, type CaptureErrorCode } from './capture/engine.js';
+import { CaptureError, type Engine } from './capture/engine.js';
 import { type InterfaceInfo, listInterfaces, selectInterfaces } from './capture/interfaces.js';
-import { Ledger } from './ledger.js';
+import { Count, Ledger } from './ledger.js';
 import { OwnPorts } from './own.js';
+import { Pipeline, type PipelineOptions } from './pipeline.js';
 import type { DecoderOptions } from './protocols/decoder.js';
 import type { BatchOutput } from './protocols/records.js';
 import { PROTOCOL_NAMES } from './protocols/registry.js';
@@ -24,6 +25,8 @@ export interface LiveOptions {
   readonly decoder: Partial<DecoderOptions>;
   /** Leave out the connections of this process. */
   readonly skipOwn: boolean;
+  /** Blocks of 1 MiB in each thread's capture ring. */
+  readonly blockCount?: number;
 }
 
 interface Thread {
@@ -33,6 +36,16 @@ interface Thread {
   readonly stopped: Promise<void>;
 }
 
+interface InThisThread {
+  readonly engine: Engine;
+  readonly pipeline: Pipeline;
+  readonly ledger: Ledger;
+  readonly timer: NodeJS.Timeout;
+}
+
+/** How often the queue of the engine cap is emptied. */
+const CAP_POLL_MS = 5;
+
 export class LiveCapture {
   /** What is watched. */
   readonly interfaces: InterfaceInfo[];
@@ -40,6 +53,7 @@ export class LiveCapture {
   readonly failed: Promise<never>;
   readonly ownPorts = new OwnPorts();
   private readonly threads: Thread[] = [];
+  private inThisThread: InThisThread | null = null;
   private unwatch: (() => void) | null = null;
   private reject: (error: Error) => void = () => {};
 
@@ -63,16 +77,19 @@ export class LiveCapture {
     const loopbackIndex = listInterfaces().find((i) => i.loopback)?.index;
     const any = this.options.interfaces === 'any';
     const indices = this.interfaces.map((i) => i.index);
-    const filter = compileRules(this.options.rules === null ? null : this.options.rules.map((r) => ({ ...r, ports: [...r.ports] })), {
-      ipVersion: this.options.ipVersion === 4 ? 4 : this.options.ipVersion === 6 ? 6 : undefined,
-      keepTunnels: true,
+    const filter = compileRules(this.options.rules, {
+      ...this.ruleOptions(),
       loopbackIndex,
       interfaces: any ? undefined : indices,
     });
+    if (this.options.engine === 'cap') {
+      await this.startInThisThread();
+      return;
+    }
     const group = (process.pid & 0xffff) ^ (Date.now() & 0xffff);
     const settings = {
-      engine: this.options.engine,
-      interfaces: any ? ('any' as const) : this.interfaces.map(({ name, index }) => ({ name, index })),
+      interfaces: any ? ('any' as const) : indices,
+      blockCount: this.options.blockCount,
       promiscuous: this.options.promiscuous,
       filter,
       fanout: this.options.workers > 1 ? { group, size: this.options.workers } : undefined,
@@ -85,10 +102,24 @@ export class LiveCapture {
     await Promise.all(Array.from({ length: this.options.workers }, () => this.startThread(settings)));
   }
 
+  /** The package cap calls back on the main thread only, so its pipeline runs there too. */
+  private async startInThisThread(): Promise<void> {
+    const { openCap, rulesExpression } = await import('./capture/cap.js');
+    const device = this.options.interfaces === 'any' ? 'any' : this.interfaces[0].name;
+    const engine = await openCap({ device, filter: rulesExpression(this.options.rules, this.ruleOptions()) });
+    const ledger = new Ledger(PROTOCOL_NAMES);
+    const pipeline = new Pipeline(engine.clock, this.output, this.pipelineOptions(), ledger);
+    const timer = setInterval(() => {
+      engine.poll(pipeline, 0);
+      ledger.values[Count.kernelDropped] = engine.counters.kernelDropped;
+    }, CAP_POLL_MS);
+    this.inThisThread = { engine, pipeline, ledger, timer };
+  }
+
   /** The ledgers of all threads, added up. */
   ledger(): Ledger {
     const sum = new Ledger(PROTOCOL_NAMES);
-    for (const { ledger } of this.threads) {
+    for (const { ledger } of this.inThisThread === null ? this.threads : [this.inThisThread]) {
       for (let i = 0; i < sum.values.length; i++) sum.values[i] += ledger.values[i];
     }
     return sum;
@@ -99,8 +130,26 @@ export class LiveCapture {
     for (const { control } of this.threads) Atomics.store(control, Control.STOP, 1);
     await Promise.all(this.threads.map((thread) => thread.stopped));
     await Promise.all(this.threads.map(({ worker }) => worker.terminate()));
+    if (this.inThisThread !== null) {
+      const { engine, pipeline, timer } = this.inThisThread;
+      clearInterval(timer);
+      engine.poll(pipeline, 0);
+      pipeline.finish();
+      engine.close();
+    }
     this.unwatch?.();
     return this.ledger();
+  }
+
+  private ruleOptions(): { ipVersion?: 4 | 6; keepTunnels: boolean } {
+    const { ipVersion } = this.options;
+    return { ipVersion: ipVersion === 4 || ipVersion === 6 ? ipVersion : undefined, keepTunnels: true };
+  }
+
+  private pipelineOptions(): Partial<PipelineOptions> {
+    const { rules, ipVersion, decoder, skipOwn } = this.options;
+    const own = this.ownPorts;
+    return { rules, ipVersion, decoder, isOwn: skipOwn ? (a, b) => own.has(a) || own.has(b) : () => false };
   }
 
   private startThread(common: Omit<WorkerSettings, 'control' | 'ledger'>): Promise<void> {
@@ -135,7 +184,7 @@ export class LiveCapture {
             this.output.batch(message.bytes, message.bytes.length, message.records);
             return;
           case 'failed':
-            end(message.name === 'CaptureError' ? new CaptureError(codeOf(message.message), message.message) : new Error(message.message));
+            end(message.name === 'CaptureError' ? new CaptureError(message.code, message.message) : new Error(message.message));
             return;
           case 'stopped':
             stopped();
@@ -147,9 +196,4 @@ export class LiveCapture {
       });
     });
   }
-}
-
-/** The code does not cross the thread boundary with the message; only its class matters above. */
-function codeOf(message: string): CaptureErrorCode {
-  return message.includes('CAP_NET_RAW') ? 'NO_PERMISSION' : 'SYSTEM';
 }

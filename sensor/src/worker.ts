@@ -5,7 +5,7 @@
 import { isMainThread, parentPort, workerData } from 'node:worker_threads';
 import { openAfPacket } from './capture/afpacket.js';
 import type { BpfInstruction } from './capture/bpf.js';
-import type { Engine } from './capture/engine.js';
+import type { CaptureError, CaptureErrorCode } from './capture/engine.js';
 import { Count, Ledger } from './ledger.js';
 import { OwnPorts } from './own.js';
 import { Pipeline } from './pipeline.js';
@@ -18,12 +18,13 @@ export const Control = { STOP: 0, WAITING_BATCHES: 1 } as const;
 export const CONTROL_BYTES = 8;
 
 export interface WorkerSettings {
-  readonly engine: 'afpacket' | 'cap';
-  readonly interfaces: 'any' | { name: string; index: number }[];
+  readonly interfaces: 'any' | number[];
   readonly promiscuous: boolean;
   readonly filter: BpfInstruction[];
   readonly fanout?: { group: number; size: number };
   readonly loopbackIndex?: number;
+  /** Blocks of 1 MiB in the ring. */
+  readonly blockCount?: number;
   readonly rules: readonly Rule[] | null;
   readonly ipVersion: number;
   readonly decoder: Partial<DecoderOptions>;
@@ -35,19 +36,26 @@ export interface WorkerSettings {
 export type WorkerMessage =
   | { type: 'started' }
   | { type: 'batch'; bytes: Uint8Array; records: number }
-  | { type: 'failed'; name: string; message: string }
+  | { type: 'failed'; name: string; message: string; code: CaptureErrorCode }
   | { type: 'stopped' };
 
 /** Batches on their way to the main thread; with more, records are dropped and counted. */
 const MAX_WAITING_BATCHES = 256;
 const POLL_MS = 100;
 
-async function run(settings: WorkerSettings): Promise<void> {
+function run(settings: WorkerSettings): void {
   const port = parentPort!;
   const control = new Int32Array(settings.control);
   const ledger = new Ledger(PROTOCOL_NAMES, new Float64Array(settings.ledger));
   const own = settings.ownPorts === null ? null : new OwnPorts(settings.ownPorts);
-  const engine = await open(settings);
+  const engine = openAfPacket({
+    interfaces: settings.interfaces,
+    promiscuous: settings.promiscuous,
+    filter: settings.filter,
+    fanout: settings.fanout,
+    loopbackIndex: settings.loopbackIndex,
+    blockCount: settings.blockCount,
+  });
   const output = {
     batch(bytes: Uint8Array, length: number, records: number) {
       if (Atomics.load(control, Control.WAITING_BATCHES) >= MAX_WAITING_BATCHES) {
@@ -71,11 +79,9 @@ async function run(settings: WorkerSettings): Promise<void> {
     ledger,
   );
   port.postMessage({ type: 'started' } satisfies WorkerMessage);
-  const eventLoop = settings.engine === 'cap';
   while (Atomics.load(control, Control.STOP) === 0) {
-    if (!engine.poll(pipeline, eventLoop ? 0 : POLL_MS)) break;
+    if (!engine.poll(pipeline, POLL_MS)) break;
     ledger.values[Count.kernelDropped] = engine.counters.kernelDropped;
-    if (eventLoop) await new Promise((resolve) => setTimeout(resolve, 1));
   }
   pipeline.finish();
   ledger.values[Count.kernelDropped] = engine.counters.kernelDropped;
@@ -83,26 +89,11 @@ async function run(settings: WorkerSettings): Promise<void> {
   port.postMessage({ type: 'stopped' } satisfies WorkerMessage);
 }
 
-async function open(settings: WorkerSettings): Promise<Engine> {
-  const { interfaces } = settings;
-  if (settings.engine === 'cap') {
-    const { openCap } = await import('./capture/cap.js');
-    return openCap({
-      interfaces: interfaces === 'any' ? 'any' : interfaces.map((i) => i.name),
-      promiscuous: settings.promiscuous,
-    });
-  }
-  return openAfPacket({
-    interfaces: interfaces === 'any' ? 'any' : interfaces.map((i) => i.index),
-    promiscuous: settings.promiscuous,
-    filter: settings.filter,
-    fanout: settings.fanout,
-    loopbackIndex: settings.loopbackIndex,
-  });
-}
-
 if (!isMainThread) {
-  run(workerData as WorkerSettings).catch((error: Error) => {
-    parentPort!.postMessage({ type: 'failed', name: error.name, message: error.message } satisfies WorkerMessage);
-  });
+  try {
+    run(workerData as WorkerSettings);
+  } catch (error) {
+    const { name, message, code } = error as CaptureError;
+    parentPort!.postMessage({ type: 'failed', name, message, code } satisfies WorkerMessage);
+  }
 }

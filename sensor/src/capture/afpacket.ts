@@ -95,7 +95,11 @@ export function openAfPacket(options: AfPacketOptions): Engine {
   const wanted = interfaces === 'any' ? null : Int32Array.from(interfaces);
   const filter =
     options.filter ??
-    compileRules(null, { keepTunnels: true, loopbackIndex, interfaces: wanted === null ? undefined : [...wanted] });
+    compileRules(null, {
+      keepTunnels: true,
+      loopbackIndex,
+      interfaces: wanted === null ? undefined : [...wanted],
+    });
 
   const descriptor = libc.socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
   if (descriptor < 0) throw systemError('open a packet socket', libc.errno());
@@ -239,7 +243,8 @@ class AfPacketEngine implements Engine {
       const outgoing = bytes[at + FrameHeader.PACKET_TYPE] === PACKET_OUTGOING;
       // The filter does both already where it was compiled with these options.
       const passedOver =
-        (outgoing && interfaceIndex === loopbackIndex) || (wanted !== null && !wanted.includes(interfaceIndex));
+        (outgoing && interfaceIndex === loopbackIndex) ||
+        (wanted !== null && !wanted.includes(interfaceIndex));
       if (!passedOver) {
         frame.start = at + halfWords[(at + FrameHeader.NETWORK) >>> 1];
         frame.end = frame.start + words[(at + FrameHeader.CAPTURED) >>> 2];
@@ -334,7 +339,10 @@ function systemError(action: string, errno: number): CaptureError {
         `cannot ${action}: the interface ${errno === Errno.ENETDOWN ? 'is down; set it up' : 'does not exist'}`,
       );
     case Errno.ENOMEM:
-      return new CaptureError('SYSTEM', `cannot ${action}: not enough memory; make the ring smaller`);
+      return new CaptureError(
+        'SYSTEM',
+        `cannot ${action}: not enough memory; make the ring smaller, for a filter raise net.core.optmem_max`,
+      );
     case Errno.EAFNOSUPPORT:
     case Errno.ENOPROTOOPT:
       return new CaptureError(

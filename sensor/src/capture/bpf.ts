@@ -3,7 +3,7 @@
  * for packet sockets in cooked mode: offsets count from the network header, the EtherType comes from
  * the ancillary area.
  *
- * A filter keeps a superset of what the rules name: what the 4096 instructions cannot express
+ * A filter keeps a superset of what the rules name: what the instructions at hand cannot express
  * (fragments, extension headers, the inside of tunnels, hosts by the thousand) is kept and left to
  * the decoder.
  */
@@ -39,8 +39,11 @@ export interface RuleOptions {
   interfaces?: number[];
 }
 
-/** BPF_MAXINSNS. */
-export const MAX_INSTRUCTIONS = 4096;
+/**
+ * BPF_MAXINSNS is 4096, but up to Linux 6.8 the translated program also has to fit into the 20 KiB
+ * of net.core.optmem_max.
+ */
+export const MAX_INSTRUCTIONS = 2048;
 /** Bytes kept of a packet. */
 export const SNAP_BYTES = 0x40000;
 
@@ -76,11 +79,11 @@ const EtherType = { IPV4: 0x0800, IPV6: 0x86dd } as const;
 const VLAN_ETHER_TYPES = [0x8100, 0x88a8, 0x9100];
 const IpProtocol = { TCP: 6, UDP: 17 } as const;
 /** IPv4 in IP, IPv6 in IP, GRE. */
-const TUNNEL_PROTOCOLS = [4, 41, 47];
+export const TUNNEL_PROTOCOLS = [4, 41, 47];
 /** VXLAN, VXLAN before IANA (Linux), Geneve. */
-const TUNNEL_PORTS = [4789, 8472, 6081];
+export const TUNNEL_PORTS = [4789, 8472, 6081];
 /** IPv6: hop-by-hop, routing, fragment, ESP, AH, destination, mobility, HIP, Shim6. */
-const EXTENSION_HEADERS = [0, 43, 44, 50, 51, 60, 135, 139, 140];
+export const EXTENSION_HEADERS = [0, 43, 44, 50, 51, 60, 135, 139, 140];
 
 const FRAGMENT_OFFSET_MASK = 0x1fff;
 const IPV6_HEADER_BYTES = 40;
@@ -88,7 +91,7 @@ const IPV6_HEADER_BYTES = 40;
 const Memory = { SOURCE_PORT: 0, DESTINATION_PORT: 1 } as const;
 
 /** Ranges that surely fit: two tests each, for both ports. */
-const MAX_WIDENED_RANGES = 900;
+const MAX_WIDENED_RANGES = 420;
 /** Comparisons before one `ret`: an offset has 8 bits, and a range takes two. */
 const MAX_TESTS = 120;
 

@@ -7,10 +7,12 @@
  * - It tells no times. A frame's time is that of its callback, later than on the wire by up to the
  *   read timeout of libpcap and the delay of the event loop.
  * - It tells no drops of the kernel. `kernelDropped` counts the frames that found the queue full.
+ * - It works on the main thread only.
  * - It tells no wire length and captures 65535 bytes at most.
  */
 
-import type { Rule, RuleOptions } from './bpf.js';
+import { isMainThread } from 'node:worker_threads';
+import { EXTENSION_HEADERS, type Rule, type RuleOptions, TUNNEL_PORTS, TUNNEL_PROTOCOLS } from './bpf.js';
 import { CaptureError, Clock, type Engine, Frame, type FrameHandler, LinkType } from './engine.js';
 
 export interface CapOptions {
@@ -38,6 +40,9 @@ const PACKET_BYTES = 65_535;
 const QUEUE_BYTES = 8 << 20;
 const QUEUE_FRAMES = 1 << 14;
 
+/** `cap` crashes where the garbage collector takes a session whose opening failed. */
+const failedSessions: CapSession[] = [];
+
 const linkTypes: ReadonlyMap<string, number> = new Map([
   ['NULL', LinkType.NULL],
   ['ETHERNET', LinkType.ETHERNET],
@@ -47,6 +52,12 @@ const linkTypes: ReadonlyMap<string, number> = new Map([
 
 /** Starts to capture. Rejects with a `CaptureError` that says what is missing. */
 export async function openCap(options: CapOptions): Promise<Engine> {
+  if (!isMainThread) {
+    throw new CaptureError(
+      'NOT_SUPPORTED',
+      "the package 'cap' calls back on the main thread only; capture there",
+    );
+  }
   const { Cap } = await loadCap();
   const session = new Cap();
   const packet = Buffer.alloc(PACKET_BYTES);
@@ -57,12 +68,16 @@ export async function openCap(options: CapOptions): Promise<Engine> {
     // Npcap only: hand over each packet at once.
     session.setMinBytes?.(0);
   } catch (cause) {
+    failedSessions.push(session);
     throw openError(options.device, cause);
   }
   const linkType = linkTypes.get(linkName);
   if (linkType === undefined) {
     session.close();
-    throw new CaptureError('NOT_SUPPORTED', `${options.device}: frames of link type ${linkName} cannot be read`);
+    throw new CaptureError(
+      'NOT_SUPPORTED',
+      `${options.device}: frames of link type ${linkName} cannot be read`,
+    );
   }
   return new CapEngine(session, packet, linkType);
 }
@@ -79,11 +94,11 @@ export function rulesExpression(rules: readonly Rule[] | null, options: RuleOpti
   });
   if (options.ipVersion !== 6) kept.push('(ip[6:2] & 0x1fff != 0)');
   if (options.ipVersion !== 4) {
-    kept.push(`(${[0, 43, 44, 50, 51, 60, 135, 139, 140].map((header) => `ip6[6] = ${header}`).join(' or ')})`);
+    kept.push(`(${EXTENSION_HEADERS.map((header) => `ip6[6] = ${header}`).join(' or ')})`);
   }
   if (options.keepTunnels) {
-    kept.push('ip proto 4', 'ip proto 41', 'ip proto 47', 'ip6 proto 4', 'ip6 proto 41', 'ip6 proto 47');
-    kept.push('udp dst port 4789', 'udp dst port 8472', 'udp dst port 6081');
+    for (const number of TUNNEL_PROTOCOLS) kept.push(`ip proto ${number}`, `ip6 proto ${number}`);
+    for (const port of TUNNEL_PORTS) kept.push(`udp dst port ${port}`);
   }
   // `vlan` shifts the offsets of all tests after it, so it comes last.
   const vlan = options.keepTunnels ? ' or vlan' : '';

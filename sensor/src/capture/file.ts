@@ -34,7 +34,8 @@ function ignore(): void {}
 
 function openReader(name: string, input: Input, clock: Clock): CaptureReader {
   if (!input.hold(4)) {
-    const reason = input.failure || (input.end === input.start ? 'it is empty' : 'it is shorter than 4 bytes');
+    const reason =
+      input.failure || (input.end === input.start ? 'it is empty' : 'it is shorter than 4 bytes');
     throw notACapture(name, reason);
   }
   const magic = input.view.getUint32(input.start);

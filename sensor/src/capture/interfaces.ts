@@ -49,7 +49,10 @@ export function selectInterfaces(pattern: string, interfaces = listInterfaces())
   const matched = expression === null ? [] : interfaces.filter(({ name }) => expression.test(name));
   if (matched.length > 0) return matched;
   const known = interfaces.map(describe).join(', ') || 'none';
-  const what = names.length === 1 ? `'${pattern}' matches no interface` : `there is no interface '${missing.join("', '")}'`;
+  const what =
+    names.length === 1
+      ? `'${pattern}' matches no interface`
+      : `there is no interface '${missing.join("', '")}'`;
   throw new CaptureError('NO_INTERFACE', `${what}; there are: ${known}`);
 }
 
@@ -78,7 +81,8 @@ function sysNames(): string[] | null {
 /** None for what is no interface (bonding_masters) or went away meanwhile. */
 function fromSys(name: string): InterfaceInfo[] {
   try {
-    const read = (file: string): number => Number(readFileSync(`${SYS_CLASS_NET}/${name}/${file}`, 'latin1').trim());
+    const read = (file: string): number =>
+      Number(readFileSync(`${SYS_CLASS_NET}/${name}/${file}`, 'latin1').trim());
     const flags = read('flags');
     const index = read('ifindex');
     const mtu = read('mtu');

@@ -11,11 +11,30 @@ export interface Libc {
   bind(descriptor: number, address: Uint8Array, length: number): number;
   close(descriptor: number): number;
   poll(descriptors: Int32Array, count: number, timeoutMs: number): number;
-  setsockopt(descriptor: number, level: number, option: number, value: Uint32Array | Int32Array, length: number): number;
-  getsockopt(descriptor: number, level: number, option: number, value: Uint32Array, length: Uint32Array): number;
+  setsockopt(
+    descriptor: number,
+    level: number,
+    option: number,
+    value: Uint32Array | Int32Array,
+    length: number,
+  ): number;
+  getsockopt(
+    descriptor: number,
+    level: number,
+    option: number,
+    value: Uint32Array,
+    length: Uint32Array,
+  ): number;
   /** SO_ATTACH_FILTER; `instructions` are struct sock_filter. */
   attachFilter(descriptor: number, instructions: Uint8Array, count: number): number;
-  mmap(address: null, length: number, protection: number, flags: number, descriptor: number, offset: number): unknown;
+  mmap(
+    address: null,
+    length: number,
+    protection: number,
+    flags: number,
+    descriptor: number,
+    offset: number,
+  ): unknown;
   munmap(address: unknown, length: number): number;
   /** What mmap mapped; not to be touched after munmap. */
   view(address: unknown, length: number): ArrayBuffer;
@@ -49,7 +68,10 @@ export function loadLibc(): Libc {
 
 function bindLibc(): Libc {
   if (process.platform !== 'linux') {
-    throw new CaptureError('NOT_SUPPORTED', `packet sockets are of Linux, not of ${process.platform}; use the engine 'cap'`);
+    throw new CaptureError(
+      'NOT_SUPPORTED',
+      `packet sockets are of Linux, not of ${process.platform}; use the engine 'cap'`,
+    );
   }
   let koffi: Koffi;
   try {
@@ -63,7 +85,13 @@ function bindLibc(): Libc {
   }
   const library = koffi.load(null);
   const program = koffi.struct({ len: 'uint16_t', filter: 'void *' });
-  const setFilter = library.func('setsockopt', 'int', ['int', 'int', 'int', koffi.pointer(program), 'uint32_t']);
+  const setFilter = library.func('setsockopt', 'int', [
+    'int',
+    'int',
+    'int',
+    koffi.pointer(program),
+    'uint32_t',
+  ]);
   const programBytes = koffi.sizeof(program);
   return {
     socket: library.func('int socket(int domain, int type, int protocol)'),

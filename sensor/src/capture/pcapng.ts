@@ -78,7 +78,8 @@ export class PcapngReader implements CaptureReader {
     for (;;) {
       if (!input.skip(this.blockBytes)) return ReadStatus.CUT;
       this.blockBytes = 0;
-      if (!input.hold(BLOCK_OVERHEAD_BYTES)) return input.end === input.start ? ReadStatus.END : ReadStatus.CUT;
+      if (!input.hold(BLOCK_OVERHEAD_BYTES))
+        return input.end === input.start ? ReadStatus.END : ReadStatus.CUT;
       const type = view.getUint32(input.start, this.littleEndian);
       if (type === BlockType.SECTION_HEADER && !this.readByteOrder(view.getUint32(input.start + 8))) {
         return this.damaged('a section header without its byte-order magic');
@@ -134,7 +135,8 @@ export class PcapngReader implements CaptureReader {
     const { view } = this.input;
     if (end - start < SECTION_HEADER_BYTES - 4) return this.damaged('a section header too short');
     const major = view.getUint16(start + 12, this.littleEndian);
-    if (major !== 1) return this.damaged(`a section of version ${major} of the format, of which only 1 is known,`);
+    if (major !== 1)
+      return this.damaged(`a section of version ${major} of the format, of which only 1 is known,`);
     this.firstInterface += this.interfaces.length;
     this.interfaces = [];
     return ReadStatus.END;
@@ -143,7 +145,8 @@ export class PcapngReader implements CaptureReader {
   private readInterfaceDescription(start: number, end: number): ReadStatus {
     const { littleEndian } = this;
     const { view, bytes } = this.input;
-    if (end - start < INTERFACE_DESCRIPTION_BYTES - 4) return this.damaged('an interface description too short');
+    if (end - start < INTERFACE_DESCRIPTION_BYTES - 4)
+      return this.damaged('an interface description too short');
     if (this.interfaces.length === MAX_INTERFACES) return this.damaged(`interface ${MAX_INTERFACES + 1}`);
     let ticksPerSecond = 1_000_000n;
     let offsetSeconds = 0;
@@ -243,6 +246,6 @@ export class PcapngReader implements CaptureReader {
   }
 
   private relative(seconds: number, nanoseconds: number): number {
-    return this.clock.relative(seconds < 0 ? 0 : seconds, nanoseconds);
+    return this.clock.relative(Math.max(seconds, 0), nanoseconds);
   }
 }

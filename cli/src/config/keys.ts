@@ -1,0 +1,175 @@
+/**
+ * Every configuration key: its type, default, unit and meaning, in one list. The schema, the reference
+ * configuration (`packetd config`) and the environment variables are all made from it.
+ */
+import { parseRule } from '@packetd/sensor/rules';
+import { z } from 'zod';
+
+/** Which commands read a key. `up` reads all. */
+export type Role = 'agent' | 'collector';
+const BOTH: readonly Role[] = ['agent', 'collector'];
+const AGENT: readonly Role[] = ['agent'];
+const COLLECTOR: readonly Role[] = ['collector'];
+
+export interface Key {
+  readonly path: string;
+  readonly type: z.ZodType;
+  readonly fallback: unknown;
+  readonly roles: readonly Role[];
+  readonly comment: string;
+  /** Never printed; may come from a file named by `<VARIABLE>_FILE`. */
+  readonly secret: boolean;
+}
+
+const UNITS = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 } as const;
+
+/** '500ms', '30s', '5m', '1h' → milliseconds; a bare number is seconds. */
+const duration = z.union([z.number().nonnegative(), z.string()]).transform((value, context) => {
+  const match = /^(\d+(?:\.\d+)?)(ms|s|m|h)?$/.exec(String(value).trim());
+  if (match !== null) return Number(match[1]) * UNITS[(match[2] ?? 's') as keyof typeof UNITS];
+  context.addIssue({ code: 'custom', message: `'${value}' is no duration; write 30s, 5m or 1h` });
+  return z.NEVER;
+});
+
+const rule = z.union([
+  z.string().transform((text, context) => readRule(text, context)),
+  z
+    .strictObject({
+      name: z.string().optional(),
+      protocol: z.string(),
+      ports: z.array(z.number()),
+      host: z.string().default(''),
+    })
+    .transform((r, context) => readRule(`${r.protocol};${r.ports.join(',')};${r.host}`, context)),
+]);
+
+function readRule(text: string, context: z.RefinementCtx) {
+  try {
+    return parseRule(text);
+  } catch (error) {
+    context.addIssue({ code: 'custom', message: (error as Error).message });
+    return z.NEVER;
+  }
+}
+
+const flag = z.boolean();
+const text = z.string();
+const count = z.number().int().nonnegative();
+const texts = z.array(z.string());
+const headers = z.record(z.string(), z.string());
+
+function key(
+  path: string,
+  type: z.ZodType,
+  fallback: unknown,
+  roles: readonly Role[],
+  comment: string,
+  secret = false,
+): Key {
+  return { path, type, fallback, roles, comment, secret };
+}
+
+export const KEYS: readonly Key[] = [
+  key('logger.stdout', flag, false, BOTH, 'Log to stdout instead of stderr.'),
+  key('logger.level', z.enum(['debug', 'info', 'warn', 'error']), 'info', BOTH, 'debug, info, warn or error.'),
+  key('logger.filename', text, '', BOTH, 'Log to this file instead; empty logs to stderr.'),
+
+  key('sensor.name', text, '', AGENT, "Name of this sensor in every record; empty is the host's name."),
+
+  key('sniffer.ifaces', text, 'any', AGENT, "Interfaces: 'any', a name, a comma list or a regular expression."),
+  key(
+    'sniffer.engine',
+    z.enum(['afpacket', 'cap']),
+    process.platform === 'linux' ? 'afpacket' : 'cap',
+    AGENT,
+    'afpacket (Linux) or cap (libpcap, optional dependency).',
+  ),
+  key('sniffer.ipVersion', z.enum(['', 'v4', 'v6']), '', AGENT, 'v4 or v6 watches only that; empty both.'),
+  key('sniffer.noPromisc', flag, false, AGENT, 'Leave the interfaces out of promiscuous mode.'),
+  key('sniffer.blockNum', z.number().int().min(2), 32, AGENT, 'Blocks of 1 MiB in the capture ring of each thread.'),
+  key('sniffer.workers', z.number().int().min(1), 1, AGENT, 'Capture threads, which share the traffic by connection.'),
+  key('sniffer.file', text, '', AGENT, 'Read this pcap or pcapng file instead of an interface.'),
+  key(
+    'sniffer.protocols.rules',
+    z.array(rule),
+    [],
+    AGENT,
+    "Watch only these: 'http;80,8080', or { protocol: http, ports: [80, 8080], host: 10.0.0.1 }.\nEmpty: every protocol is detected on any port.",
+  ),
+
+  key('controller.layer4Metrics.enabled', flag, false, BOTH, 'Count connections, packets and bytes per server endpoint.'),
+  key(
+    'controller.layer4Metrics.requireLabels',
+    texts,
+    ['server_address', 'server_port'],
+    COLLECTOR,
+    'Labels of the tcp_* and udp_* metrics.',
+  ),
+  key('controller.connExpired', duration, '5m', AGENT, 'A connection without packets for this long is over.'),
+  key('controller.decoder.headers', flag, true, AGENT, 'Record HTTP headers (secrets are always redacted).'),
+  key('controller.decoder.bodyBytes', count, 0, AGENT, 'Record at most this many bytes of textual HTTP bodies.'),
+  key('controller.decoder.keys', flag, false, AGENT, 'Record Redis keys.'),
+  key('controller.decoder.maxPending', z.number().int().min(1), 65_536, AGENT, 'Unanswered requests kept per connection.'),
+  key('controller.decoder.datagramTimeout', duration, '10s', AGENT, 'A DNS query unanswered for this long is NO_RESPONSE.'),
+  key('controller.decoder.multicastDns', flag, false, AGENT, 'Decode mDNS and LLMNR too.'),
+
+  key('nats.servers', texts, ['nats://127.0.0.1:4222'], BOTH, 'NATS servers with JetStream.'),
+  key('nats.stream', text, 'PACKETD', BOTH, 'JetStream stream; made when it is not there.'),
+  key('nats.user', text, '', BOTH, 'User, with nats.password.'),
+  key('nats.password', text, '', BOTH, 'Password of the user.', true),
+  key('nats.token', text, '', BOTH, 'Token, instead of user and password.', true),
+  key('nats.credentials', text, '', BOTH, 'Path of a .creds file.'),
+  key('nats.tls.ca', text, '', BOTH, 'Path of the CA certificate.'),
+  key('nats.tls.cert', text, '', BOTH, 'Path of the client certificate.'),
+  key('nats.tls.key', text, '', BOTH, "Path of the client certificate's key."),
+  key('nats.bufferMegabytes', z.number().int().min(1), 64, AGENT, 'Batches kept while NATS is away; then the oldest go, counted.'),
+
+  key('metricsStorage.enabled', flag, true, COLLECTOR, 'Aggregate roundtrips into metrics.'),
+  key('metricsStorage.expired', duration, '5m', COLLECTOR, 'A series without growth for this long is dropped.'),
+  key('metricsStorage.vmHistogram', flag, false, COLLECTOR, "VictoriaMetrics' vmrange buckets instead of le."),
+  key('metricsStorage.seriesBudget', z.number().int().min(1), 2000, COLLECTOR, 'Series per metric; the rest is counted in `_other`.'),
+  key(
+    'processor',
+    z.array(
+      z.strictObject({
+        name: z.enum(['roundtripstometrics', 'roundtripstotraces']),
+        config: z.record(z.string(), z.strictObject({ requireLabels: texts.nullish() })).nullish(),
+      }),
+    ),
+    [],
+    COLLECTOR,
+    'Labels per protocol: [{ name: roundtripstometrics, config: { http: { requireLabels: [method, status_code] } } }].',
+  ),
+
+  key('exporter.metrics.enabled', flag, false, COLLECTOR, 'Write metrics by Prometheus remote write.'),
+  key('exporter.metrics.endpoint', text, 'http://127.0.0.1:9090/api/v1/write', COLLECTOR, 'Remote-write URL.'),
+  key('exporter.metrics.interval', duration, '15s', COLLECTOR, 'How often.'),
+  key('exporter.metrics.timeout', duration, '15s', COLLECTOR, 'Time-out of one request.'),
+  key('exporter.metrics.headers', headers, {}, COLLECTOR, 'Further request headers, such as Authorization.', true),
+
+  key('exporter.traces.enabled', flag, false, COLLECTOR, 'Send spans by OTLP.'),
+  key('exporter.traces.endpoint', text, 'http://127.0.0.1:4318/v1/traces', COLLECTOR, 'OTLP URL; http://host:4317 for grpc.'),
+  key('exporter.traces.protocol', z.enum(['http', 'grpc']), 'http', COLLECTOR, 'http (protobuf) or grpc.'),
+  key('exporter.traces.timeout', duration, '15s', COLLECTOR, 'Time-out of one request.'),
+  key('exporter.traces.sampleRatio', z.number().min(0).max(1), 1, COLLECTOR, 'Share of traces kept; errors and slow ones always are.'),
+  key('exporter.traces.slow', duration, '1s', COLLECTOR, 'A roundtrip this long is slow.'),
+  key('exporter.traces.headers', headers, {}, COLLECTOR, 'Further request headers, such as Authorization.', true),
+
+  key('exporter.roundtrips.enabled', flag, false, COLLECTOR, 'Write every roundtrip as a JSON document.'),
+  key('exporter.roundtrips.console', flag, false, COLLECTOR, 'To stdout.'),
+  key('exporter.roundtrips.filename', text, '', COLLECTOR, 'To this file, rotated.'),
+  key('exporter.roundtrips.maxSize', z.number().positive(), 100, COLLECTOR, 'Size at which the file is rotated, MB.'),
+  key('exporter.roundtrips.maxBackups', count, 10, COLLECTOR, 'Rotated files to keep.'),
+  key('exporter.roundtrips.elasticsearch.servers', texts, [], COLLECTOR, 'To Elasticsearch: URLs, empty for none.'),
+  key('exporter.roundtrips.elasticsearch.namespace', text, 'default', COLLECTOR, 'Data streams are logs-packetd.<protocol>-<namespace>.'),
+  key('exporter.roundtrips.elasticsearch.username', text, '', COLLECTOR, 'User, with password.'),
+  key('exporter.roundtrips.elasticsearch.password', text, '', COLLECTOR, 'Password of the user.', true),
+  key('exporter.roundtrips.elasticsearch.apiKey', text, '', COLLECTOR, 'API key, instead of user and password.', true),
+  key('exporter.roundtrips.elasticsearch.ca', text, '', COLLECTOR, 'Path of the CA certificate.'),
+  key('exporter.roundtrips.elasticsearch.deadLetter', text, '', COLLECTOR, 'File for documents that Elasticsearch refuses.'),
+
+  key('server.enabled', flag, true, BOTH, 'Serve metrics, the live tail and the web page.'),
+  key('server.address', text, '127.0.0.1:9091', BOTH, 'Address to listen on: host:port.'),
+  key('server.timeout', duration, '1m', BOTH, 'Longest a request to it may take.'),
+  key('server.pprof', flag, false, BOTH, 'Serve /debug/pprof.'),
+];
