@@ -90,7 +90,8 @@ function render() {
     out += '      ],\n    },\n';
   }
   out += '  },\n  enums: {\n';
-  for (const [name, values] of Object.entries(enums)) out += `    ${JSON.stringify(name)}: ${JSON.stringify(values)},\n`;
+  for (const [name, values] of Object.entries(enums))
+    out += `    ${JSON.stringify(name)}: ${JSON.stringify(values)},\n`;
   return `${out}  },\n}`;
 }
 

@@ -96,18 +96,18 @@ async function jsonFormat(write: Write): Promise<Format> {
   ]);
   const writer = new DocumentWriter();
   const out = new ByteBuffer(512 << 10);
+  const flush = () => {
+    if (out.length > 0) write(out.bytes, out.length);
+    out.length = 0;
+  };
   return {
     record(bytes, start, end) {
       writer.write(bytes, start, end, out);
       out.reserve(1);
       out.bytes[out.length++] = 10;
-      if (out.length > 256 << 10) this.flush();
+      if (out.length > 256 << 10) flush();
     },
-    flush() {
-      if (out.length === 0) return;
-      write(out.bytes, out.length);
-      out.length = 0;
-    },
+    flush,
   };
 }
 

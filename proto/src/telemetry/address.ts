@@ -46,8 +46,7 @@ function putIpv6(dst: Uint8Array, at: number, src: Uint8Array, start: number): n
     }
     i = j + 1;
   }
-  const mapped =
-    runAt === 0 && runLength === 5 && src[start + 10] === 0xff && src[start + 11] === 0xff;
+  const mapped = runAt === 0 && runLength === 5 && src[start + 10] === 0xff && src[start + 11] === 0xff;
   const groups = mapped ? 6 : 8;
   for (let i = 0; i < groups; i++) {
     if (i === runAt) {

@@ -29,21 +29,53 @@ for (const [byte, letter] of [
   ESCAPE[byte] = letter.charCodeAt(0);
 }
 
-const HEX = new Uint8Array(512);
-for (let i = 0; i < 256; i++) {
-  const text = i.toString(16).padStart(2, '0');
-  HEX[2 * i] = text.charCodeAt(0);
-  HEX[2 * i + 1] = text.charCodeAt(1);
+/** Two characters in the order of the bytes: hexadecimal of a byte, and decimal of 0 to 99. */
+const HEX_PAIRS = new Uint16Array(256);
+const DECIMAL_PAIRS = new Uint16Array(100);
+for (let i = 0; i < 256; i++) HEX_PAIRS[i] = pair(i.toString(16).padStart(2, '0'));
+for (let i = 0; i < 100; i++) DECIMAL_PAIRS[i] = pair(String(i).padStart(2, '0'));
+
+function pair(text: string): number {
+  return text.charCodeAt(0) | (text.charCodeAt(1) << 8);
 }
 
 export function putBytes(dst: Uint8Array, at: number, src: Uint8Array): number {
-  const length = src.length;
-  if (length >= 32) {
-    dst.set(src, at);
-    return at + length;
-  }
-  for (let i = 0; i < length; i++) dst[at++] = src[i];
+  for (let i = 0; i < src.length; i++) dst[at++] = src[i];
   return at;
+}
+
+/**
+ * Constants that are written in words of four bytes, which takes a quarter of the time (measured: 1.6 ns
+ * a word or a byte). Writes up to three bytes too many, for what follows to overwrite.
+ */
+export class Constants {
+  private readonly words: Int32Array;
+  private readonly start: Int32Array;
+  private readonly bytes: Int32Array;
+
+  constructor(constants: readonly Uint8Array[]) {
+    this.start = new Int32Array(constants.length + 1);
+    this.bytes = new Int32Array(constants.length);
+    for (const [i, { length }] of constants.entries()) {
+      this.start[i + 1] = this.start[i] + Math.ceil(length / 4);
+      this.bytes[i] = length;
+    }
+    this.words = new Int32Array(this.start[constants.length]);
+    for (const [i, constant] of constants.entries()) {
+      for (const [k, byte] of constant.entries()) this.words[this.start[i] + (k >> 2)] |= byte << (8 * (k & 3));
+    }
+  }
+
+  put(view: DataView, at: number, index: number): number {
+    const words = this.words;
+    const end = this.start[index + 1];
+    let to = at;
+    for (let i = this.start[index]; i < end; i++) {
+      view.setInt32(to, words[i], true);
+      to += 4;
+    }
+    return at + this.bytes[index];
+  }
 }
 
 /** The inside of a JSON string. Bytes that are not UTF-8 become U+FFFD, as TextDecoder does it. */
@@ -69,11 +101,11 @@ function putRareText(dst: Uint8Array, at: number, src: Uint8Array, start: number
   let i = start;
   while (i < end) {
     const byte = src[i];
-    const escape = ESCAPE[byte];
-    if (escape === 0) {
+    const replacement = ESCAPE[byte];
+    if (replacement === 0) {
       dst[at++] = byte;
       i++;
-    } else if (escape === ESCAPE_CHECK_UTF8) {
+    } else if (replacement === ESCAPE_CHECK_UTF8) {
       const length = utf8Length(src, i, end);
       if (length > 0) {
         for (const stop = i + length; i < stop; i++) dst[at++] = src[i];
@@ -85,14 +117,14 @@ function putRareText(dst: Uint8Array, at: number, src: Uint8Array, start: number
       }
     } else {
       dst[at++] = 0x5c;
-      if (escape === ESCAPE_UNICODE) {
+      if (replacement === ESCAPE_UNICODE) {
         dst[at++] = 0x75;
         dst[at++] = 0x30;
         dst[at++] = 0x30;
-        dst[at++] = HEX[2 * byte];
-        dst[at++] = HEX[2 * byte + 1];
+        dst[at++] = HEX_PAIRS[byte] & 0xff;
+        dst[at++] = HEX_PAIRS[byte] >>> 8;
       } else {
-        dst[at++] = escape;
+        dst[at++] = replacement;
       }
       i++;
     }
@@ -127,44 +159,46 @@ function utf8Length(src: Uint8Array, i: number, end: number): number {
   return length;
 }
 
-export function putHex(dst: Uint8Array, at: number, src: Uint8Array, start: number, end: number): number {
+export function putHex(view: DataView, at: number, src: Uint8Array, start: number, end: number): number {
   for (let i = start; i < end; i++) {
-    const digit = src[i] << 1;
-    dst[at++] = HEX[digit];
-    dst[at++] = HEX[digit + 1];
+    view.setUint16(at, HEX_PAIRS[src[i]], true);
+    at += 2;
   }
   return at;
 }
 
 /** `value` below 1e9, without leading zeros. */
-function putSmall(dst: Uint8Array, at: number, value: number): number {
+function putSmall(view: DataView, at: number, value: number): number {
   if (value < 10) {
-    dst[at] = 0x30 + value;
+    view.setUint8(at, 0x30 + value);
     return at + 1;
   }
   let digits = 2;
   for (let bound = 100; digits < 9 && value >= bound; bound *= 10) digits++;
-  return putDigits(dst, at, value, digits);
+  return putDigits(view, at, value, digits);
 }
 
 /** The low `digits` digits of `value`, which is below 1e9. */
-export function putDigits(dst: Uint8Array, at: number, value: number, digits: number): number {
+export function putDigits(view: DataView, at: number, value: number, digits: number): number {
   let rest = value | 0;
-  for (let i = at + digits - 1; i >= at; i--) {
-    const next = (rest / 10) | 0;
-    dst[i] = 0x30 + rest - next * 10;
+  let i = at + digits;
+  while (i - at >= 2) {
+    const next = (rest / 100) | 0;
+    i -= 2;
+    view.setUint16(i, DECIMAL_PAIRS[rest - next * 100], true);
     rest = next;
   }
+  if (i > at) view.setUint8(at, 0x30 + (rest % 10));
   return at + digits;
 }
 
 const BILLION = 1_000_000_000;
 
 /** A whole number from 0 up to 2^53. */
-export function putInteger(dst: Uint8Array, at: number, value: number): number {
-  if (value < BILLION) return putSmall(dst, at, value);
+export function putInteger(view: DataView, at: number, value: number): number {
+  if (value < BILLION) return putSmall(view, at, value);
   const high = Math.floor(value / BILLION);
-  return putDigits(dst, putInteger(dst, at, high), value - high * BILLION, 9);
+  return putDigits(view, putInteger(view, at, high), value - high * BILLION, 9);
 }
 
 /** Quotient and remainder of the last `divideBillion`. */
@@ -184,23 +218,25 @@ export function divideBillion(low: number, high: number): void {
 }
 
 /** An unsigned 64-bit integer of two halves, all digits. */
-export function putUnsigned(dst: Uint8Array, at: number, low: number, high: number): number {
-  if (high === 0) return putInteger(dst, at, low >>> 0);
+export function putUnsigned(view: DataView, at: number, low: number, high: number): number {
+  if (high === 0) return putInteger(view, at, low >>> 0);
   divideBillion(low, high);
   const { quotient, remainder } = divided;
-  if (quotient === 0) return putSmall(dst, at, remainder);
-  return putDigits(dst, putInteger(dst, at, quotient), remainder, 9);
+  if (quotient === 0) return putSmall(view, at, remainder);
+  return putDigits(view, putInteger(view, at, quotient), remainder, 9);
 }
 
 /** A signed 64-bit integer of two halves in two's complement, all digits. */
-export function putSigned(dst: Uint8Array, at: number, low: number, high: number): number {
-  if (high >= 0) return putUnsigned(dst, at, low, high);
-  dst[at++] = 0x2d;
-  return putUnsigned(dst, at, -low | 0, low === 0 ? -high | 0 : ~high);
+export function putSigned(view: DataView, at: number, low: number, high: number): number {
+  if (high >= 0) return putUnsigned(view, at, low, high);
+  view.setUint8(at++, 0x2d);
+  return putUnsigned(view, at, -low | 0, low === 0 ? -high | 0 : ~high);
 }
 
-/** `2026-11-23T14:00:00` of seconds since 1970, up to year 9999. */
-export function putDateTime(dst: Uint8Array, at: number, seconds: number): number {
+export const DATE_TIME_BYTES = 20;
+
+/** `2026-11-23T14:00:00.` of seconds since 1970, up to year 9999. */
+export function putDateTime(view: DataView, at: number, seconds: number): number {
   const days = Math.floor(seconds / 86400);
   const time = seconds - days * 86400;
   // Days to year, month, day: Howard Hinnant, "chrono-compatible low-level date algorithms", civil_from_days.
@@ -208,22 +244,25 @@ export function putDateTime(dst: Uint8Array, at: number, seconds: number): numbe
   const era = Math.floor(shifted / 146097);
   const dayOfEra = shifted - era * 146097;
   const yearOfEra = Math.floor(
-    (dayOfEra - Math.floor(dayOfEra / 1460) + Math.floor(dayOfEra / 36524) - Math.floor(dayOfEra / 146096)) / 365,
+    (dayOfEra - Math.floor(dayOfEra / 1460) + Math.floor(dayOfEra / 36524) - Math.floor(dayOfEra / 146096)) /
+      365,
   );
   const dayOfYear = dayOfEra - (365 * yearOfEra + Math.floor(yearOfEra / 4) - Math.floor(yearOfEra / 100));
   const shiftedMonth = Math.floor((5 * dayOfYear + 2) / 153);
   const day = dayOfYear - Math.floor((153 * shiftedMonth + 2) / 5) + 1;
   const month = shiftedMonth < 10 ? shiftedMonth + 3 : shiftedMonth - 9;
   const year = yearOfEra + era * 400 + (month <= 2 ? 1 : 0);
-  at = putDigits(dst, at, year, 4);
-  dst[at++] = 0x2d;
-  at = putDigits(dst, at, month, 2);
-  dst[at++] = 0x2d;
-  at = putDigits(dst, at, day, 2);
-  dst[at++] = 0x54;
-  at = putDigits(dst, at, Math.floor(time / 3600), 2);
-  dst[at++] = 0x3a;
-  at = putDigits(dst, at, Math.floor(time / 60) % 60, 2);
-  dst[at++] = 0x3a;
-  return putDigits(dst, at, time % 60, 2);
+  at = putDigits(view, at, year, 4);
+  view.setUint8(at++, 0x2d);
+  at = putDigits(view, at, month, 2);
+  view.setUint8(at++, 0x2d);
+  at = putDigits(view, at, day, 2);
+  view.setUint8(at++, 0x54);
+  at = putDigits(view, at, Math.floor(time / 3600), 2);
+  view.setUint8(at++, 0x3a);
+  at = putDigits(view, at, Math.floor(time / 60) % 60, 2);
+  view.setUint8(at++, 0x3a);
+  at = putDigits(view, at, time % 60, 2);
+  view.setUint8(at, 0x2e);
+  return at + 1;
 }

@@ -1,0 +1,132 @@
+/** Interned field names and methods: what repeats is looked up by its bytes and written as it was encoded once. */
+import { encodeString, HttpTag, KeyValueTag, RoundTripTag } from '@packetd/proto';
+import { isSecretHeader, REDACTED } from '../../redact/headers.js';
+import { traceHeader } from '../trace-context.js';
+import { KNOWN_METHODS, LOWER } from './wire.js';
+
+/** What the decoder does with a field besides recording it. */
+export const Field = {
+  OTHER: 0,
+  CONTENT_LENGTH: 1,
+  TRANSFER_ENCODING: 2,
+  HOST: 3,
+  USER_AGENT: 4,
+  CONTENT_TYPE: 5,
+  UPGRADE: 6,
+  EXPECT: 7,
+  /** Its value is a URL that may carry credentials. */
+  URL: 8,
+  CONTENT_ENCODING: 9,
+  TRACE: 10,
+} as const;
+export type Field = (typeof Field)[keyof typeof Field];
+
+const FIELDS: Readonly<Record<string, Field>> = {
+  'content-length': Field.CONTENT_LENGTH,
+  'transfer-encoding': Field.TRANSFER_ENCODING,
+  host: Field.HOST,
+  'user-agent': Field.USER_AGENT,
+  'content-type': Field.CONTENT_TYPE,
+  upgrade: Field.UPGRADE,
+  expect: Field.EXPECT,
+  referer: Field.URL,
+  location: Field.URL,
+  'content-location': Field.URL,
+  refresh: Field.URL,
+  link: Field.URL,
+  destination: Field.URL,
+  'x-original-url': Field.URL,
+  'x-original-uri': Field.URL,
+  'x-rewrite-url': Field.URL,
+  'x-forwarded-uri': Field.URL,
+  'x-envoy-original-path': Field.URL,
+  'content-encoding': Field.CONTENT_ENCODING,
+};
+
+/** Names kept; later ones are encoded anew each time. */
+const MAX_NAMES = 1024;
+const MAX_NAME_BYTES = 64;
+const SLOTS = 4096;
+
+export class FieldName {
+  readonly field: Field;
+  /** Value of TraceHeader. */
+  readonly trace: number;
+  readonly secret: boolean;
+  /** KeyValue.key, encoded; with `secret` the replaced value too. */
+  readonly encoded: Uint8Array;
+
+  /** `name` in lower case. */
+  constructor(readonly name: Uint8Array) {
+    const text = Buffer.from(name).toString('utf8');
+    this.trace = traceHeader(name, 0, name.length);
+    this.field = this.trace !== 0 ? Field.TRACE : Object.hasOwn(FIELDS, text) ? FIELDS[text] : Field.OTHER;
+    this.secret = isSecretHeader(name, 0, name.length);
+    const key = encodeString(KeyValueTag.key, text);
+    this.encoded = this.secret ? Buffer.concat([key, encodeString(KeyValueTag.value, REDACTED)]) : key;
+  }
+}
+
+const slots: (FieldName | null)[] = new Array(SLOTS).fill(null);
+let names = 0;
+
+/** Start and step of the hash over the lower-case bytes of a name. */
+export const HASH_START = 0x811c9dc5 | 0;
+export const HASH_PRIME = 0x01000193;
+
+/** The name [start, end) in any case; `hash` is over its lower-case bytes. */
+export function internField(bytes: Uint8Array, start: number, end: number, hash: number): FieldName {
+  const length = end - start;
+  let slot = (hash ^ (hash >>> 15)) & (SLOTS - 1);
+  for (let entry = slots[slot]; entry !== null; entry = slots[slot]) {
+    const name = entry.name;
+    if (name.length === length) {
+      let i = 0;
+      while (i < length && LOWER[bytes[start + i]] === name[i]) i++;
+      if (i === length) return entry;
+    }
+    slot = (slot + 1) & (SLOTS - 1);
+  }
+  const lower = new Uint8Array(length);
+  for (let i = 0; i < length; i++) lower[i] = LOWER[bytes[start + i]];
+  const made = new FieldName(lower);
+  if (names < MAX_NAMES && length <= MAX_NAME_BYTES) {
+    slots[slot] = made;
+    names++;
+  }
+  return made;
+}
+
+/** A known method with the fields it is written as. */
+export class Method {
+  readonly name: Uint8Array;
+  /** Http.method. */
+  readonly encoded: Uint8Array;
+  /** RoundTrip.operation. */
+  readonly operation: Uint8Array;
+
+  constructor(name: string) {
+    this.name = Buffer.from(name, 'latin1');
+    this.encoded = encodeString(HttpTag.method, name);
+    this.operation = encodeString(RoundTripTag.operation, name);
+  }
+}
+
+const byLength: Method[][] = [];
+for (const name of KNOWN_METHODS) {
+  byLength[name.length] ??= [];
+  byLength[name.length].push(new Method(name));
+}
+const NONE: readonly Method[] = [];
+
+/** The known method [start, end), or null. Methods are case-sensitive (RFC 9110 section 9.1). */
+export function knownMethod(bytes: Uint8Array, start: number, end: number): Method | null {
+  const candidates = byLength[end - start] ?? NONE;
+  for (let m = 0; m < candidates.length; m++) {
+    const name = candidates[m].name;
+    let i = 0;
+    while (i < name.length && bytes[start + i] === name[i]) i++;
+    if (i === name.length) return candidates[m];
+  }
+  return null;
+}

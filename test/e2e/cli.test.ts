@@ -1,0 +1,129 @@
+/** The command line as a user meets it: what works, and what a mistake is told. */
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import { gzipSync } from 'node:zlib';
+import { PACKETD, packetd } from './support.js';
+
+/** One HTTP request and its answer over TCP, as a pcap file written by hand (RFC 9293, RFC 791). */
+function httpCapture(): Buffer {
+  const out: Buffer[] = [Buffer.from('d4c3b2a1020004000000000000000000ffff000065000000', 'hex')];
+  let time = 0;
+  const segment = (fromClient: boolean, sequence: number, acknowledgement: number, flags: number, payload = '') => {
+    const body = Buffer.from(payload, 'latin1');
+    const packet = Buffer.alloc(40 + body.length);
+    packet[0] = 0x45;
+    packet.writeUInt16BE(packet.length, 2);
+    packet[8] = 64;
+    packet[9] = 6;
+    packet.set(fromClient ? [10, 0, 0, 1, 10, 0, 0, 2] : [10, 0, 0, 2, 10, 0, 0, 1], 12);
+    packet.writeUInt16BE(fromClient ? 40_000 : 8123, 20);
+    packet.writeUInt16BE(fromClient ? 8123 : 40_000, 22);
+    packet.writeUInt32BE(sequence, 24);
+    packet.writeUInt32BE(acknowledgement, 28);
+    packet[32] = 0x50;
+    packet[33] = flags;
+    packet.set(body, 40);
+    const header = Buffer.alloc(16);
+    header.writeUInt32LE(1_700_000_000, 0);
+    header.writeUInt32LE((time += 1000), 4);
+    header.writeUInt32LE(packet.length, 8);
+    header.writeUInt32LE(packet.length, 12);
+    out.push(header, packet);
+  };
+  const request = 'GET /users/42?token=hunter2 HTTP/1.1\r\nHost: shop.test\r\n\r\n';
+  const answer = 'HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello';
+  segment(true, 100, 0, 2);
+  segment(false, 500, 101, 0x12);
+  segment(true, 101, 501, 0x10);
+  segment(true, 101, 501, 0x18, request);
+  segment(false, 501, 101 + request.length, 0x18, answer);
+  return Buffer.concat(out);
+}
+
+const directory = mkdtempSync(join(tmpdir(), 'packetd-cli-'));
+const capture = join(directory, 'one.pcap');
+writeFileSync(capture, httpCapture());
+
+describe('packetd watch', () => {
+  it('prints the document of a roundtrip, the same from a file, gzip and stdin', async () => {
+    const fromFile = await packetd(['watch', '--pcap-file', capture, '--json']);
+    const fromStdin = await packetd(['watch', '--pcap-file', '-', '--json'], httpCapture());
+    const fromGzip = await packetd(['watch', '--pcap-file', '-', '--json'], gzipSync(httpCapture()));
+    assert.equal(fromFile.code, 0, fromFile.err);
+    assert.equal(fromStdin.out, fromFile.out);
+    assert.equal(fromGzip.out, fromFile.out);
+    const lines = fromFile.out.trim().split('\n');
+    assert.equal(lines.length, 1);
+    const d = JSON.parse(lines[0]);
+    assert.equal(d['@timestamp'], '2023-11-14T22:13:20.004000000Z');
+    assert.equal(d.event.duration, 1_000_000);
+    assert.equal(d.event.outcome, 'success');
+    assert.deepEqual([d.client.address, d.client.port, d.server.address, d.server.port], ['10.0.0.1', 40_000, '10.0.0.2', 8123]);
+    assert.deepEqual([d.packetd.protocol, d.packetd.operation, d.packetd.status], ['http', 'GET', 'OK']);
+    assert.equal(d.http.response.status_code, 200);
+    assert.equal(d.url.path, '/users/42');
+    assert.ok(!fromFile.out.includes('hunter2'));
+  });
+
+  it('prints one line of at most 80 columns on a narrow terminal, none coloured when it is a file', async () => {
+    const { out } = await packetd(['watch', '--pcap-file', capture]);
+    assert.match(out, /http +GET \/users\/\{id\}.* 200 /);
+    assert.ok(!out.includes('\x1b'));
+  });
+
+  it('ends at --count', async () => {
+    const { out } = await packetd(['watch', '--pcap-file', capture, '--json', '--count', '1']);
+    assert.equal(out.trim().split('\n').length, 1);
+  });
+
+  it('ends quietly when the reader does', () => {
+    const out = execFileSync('sh', ['-c', `${process.execPath} ${PACKETD} watch --pcap-file ${capture} --json | head -c 1; echo " $?"`]);
+    assert.equal(out.toString(), '{ 0\n');
+  });
+
+  it('writes documents to a rotated file', async () => {
+    const file = join(directory, 'roundtrips.ndjson');
+    await packetd(['watch', '--pcap-file', capture, '--output', 'none', '--roundtrips.file', file]);
+    assert.equal(JSON.parse(readFileSync(file, 'utf8')).packetd.protocol, 'http');
+  });
+
+  it('accounts for every byte', async () => {
+    const { err } = await packetd(['watch', '--pcap-file', capture, '--output', 'none', '--stats']);
+    const ledger = JSON.parse(err.trim());
+    assert.equal(ledger.frames, 5);
+    assert.equal(ledger.records, 1);
+    assert.equal(ledger.protocols.http.roundtrips, 1);
+    assert.ok(ledger.protocols.http.decodedBytes > 0);
+  });
+
+  it('watches only what the rules name', async () => {
+    const other = await packetd(['watch', '--pcap-file', capture, '--json', '--proto', 'http;80']);
+    assert.equal(other.out, '');
+    const named = await packetd(['watch', '--pcap-file', capture, '--json', '--proto', 'http;80,8123;10.0.0.2']);
+    assert.equal(named.out.trim().split('\n').length, 1);
+  });
+});
+
+describe('a mistake is told in one sentence', () => {
+  const cases: [name: string, args: string[], expected: RegExp][] = [
+    ['a missing file', ['watch', '--pcap-file', join(directory, 'none.pcap')], /none\.pcap/],
+    ['a file that is no capture', ['watch', '--pcap-file', PACKETD], /packetd\.js/],
+    ['an unknown protocol', ['watch', '--proto', 'htpp;80'], /'htpp' is no protocol/],
+    ['a bad port', ['watch', '--proto', 'http;99999'], /'99999' is no port/],
+    ['a missing interface', ['watch', '--ifaces', 'nothere0'], /nothere0/],
+    ['a bad duration', ['watch', '--duration', 'soon', '--pcap-file', capture], /duration 'soon'/],
+  ];
+  for (const [name, args, expected] of cases) {
+    it(name, async () => {
+      const { err, code, out } = await packetd(args);
+      assert.notEqual(code, 0);
+      assert.match(err, expected);
+      assert.equal(err.trim().split('\n').length, 1, err);
+      assert.equal(out, '');
+    });
+  }
+});
