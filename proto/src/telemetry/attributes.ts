@@ -23,14 +23,18 @@ export function detailOf(record: RoundTrip, detailCase: string): MessageObject |
 export function compileAttributes(
   fields: readonly FieldSchema[],
 ): (message: MessageObject, visit: AttributeVisitor) => void {
-  const writers = fields.filter((field) => field.attribute !== '').map((field) => writer(field, field.attribute, []));
+  const writers = fields
+    .filter((field) => field.attribute !== '')
+    .map((field) => writer(field, field.attribute, []));
   return (message, visit) => {
     for (const write of writers) write(message, visit);
   };
 }
 
 /** Reads a singular field: its value as document and attributes show it; undefined when it is absent. */
-export function compileScalar(field: FieldSchema): (message: MessageObject) => string | number | boolean | undefined {
+export function compileScalar(
+  field: FieldSchema,
+): (message: MessageObject) => string | number | boolean | undefined {
   const show = scalar(field);
   const { localName, implicit } = field;
   return (message) => {

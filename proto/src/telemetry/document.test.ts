@@ -1,6 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { create, type DescField, type DescMessage, getOption, ScalarType, toBinary } from '@bufbuild/protobuf';
+import {
+  create,
+  type DescField,
+  type DescMessage,
+  getOption,
+  ScalarType,
+  toBinary,
+} from '@bufbuild/protobuf';
 import fc from 'fast-check';
 import { ByteBuffer } from '../byte-buffer.js';
 import { attribute, elastic_type, protocol } from '../gen/packetd/v1/options_pb.js';
@@ -102,10 +109,12 @@ function slowValue(field: DescField, message: Json): unknown {
     const list = value as unknown[];
     if (list.length === 0) return undefined;
     if (field.listKind !== 'message') return list.map((v) => slowScalar(field, v));
-    if (field.message.typeName !== 'packetd.v1.KeyValue') return list.map((v) => slowObject(field.message, v as Json));
+    if (field.message.typeName !== 'packetd.v1.KeyValue')
+      return list.map((v) => slowObject(field.message, v as Json));
     const entries: Json = {};
     for (const { key, value } of list as { key: string; value: string }[]) {
-      if (key !== '') entries[key] = [...(Object.hasOwn(entries, key) ? (entries[key] as string[]) : []), value];
+      if (key !== '')
+        entries[key] = [...(Object.hasOwn(entries, key) ? (entries[key] as string[]) : []), value];
     }
     return Object.keys(entries).length === 0 ? undefined : entries;
   }
@@ -144,7 +153,9 @@ function slowObject(message: DescMessage, value: Json): Json {
 function slowAddress(address: Uint8Array): string | undefined {
   if (address.length === 4) return address.join('.');
   if (address.length !== 16) return undefined;
-  const groups = Array.from({ length: 8 }, (_, i) => ((address[2 * i] << 8) | address[2 * i + 1]).toString(16));
+  const groups = Array.from({ length: 8 }, (_, i) =>
+    ((address[2 * i] << 8) | address[2 * i + 1]).toString(16),
+  );
   // WHATWG URL serialises hosts by RFC 5952, but for the dotted form of mapped addresses.
   const text = new URL(`http://[${groups.join(':')}]/`).hostname.slice(1, -1);
   return /^::ffff:[0-9a-f]+:[0-9a-f]+$/.test(text) ? `::ffff:${address.slice(12).join('.')}` : text;
@@ -227,7 +238,13 @@ const roundTrip = fc.record(
     target: text,
     status: fc.nat(6),
     errorType: text,
-    trace: fc.record({ traceId: fc.uint8Array({ minLength: 16, maxLength: 16 }), parentSpanId: fc.uint8Array({ minLength: 8, maxLength: 8 }) }, { requiredKeys: [] }),
+    trace: fc.record(
+      {
+        traceId: fc.uint8Array({ minLength: 16, maxLength: 16 }),
+        parentSpanId: fc.uint8Array({ minLength: 8, maxLength: 8 }),
+      },
+      { requiredKeys: [] },
+    ),
     missingBytes: uint64,
     transport: fc.nat(2),
     protocolVersion: text,
@@ -319,7 +336,22 @@ function hand(write: (wire: WireWriter) => void): Uint8Array {
 }
 
 test('strings that are not UTF-8 become what TextDecoder makes of them', () => {
-  const lead = fc.constantFrom(0x41, 0x80, 0xbf, 0xc0, 0xc3, 0xe0, 0xed, 0xef, 0xf0, 0xf4, 0xf5, 0xff, 0x22, 0x0a);
+  const lead = fc.constantFrom(
+    0x41,
+    0x80,
+    0xbf,
+    0xc0,
+    0xc3,
+    0xe0,
+    0xed,
+    0xef,
+    0xf0,
+    0xf4,
+    0xf5,
+    0xff,
+    0x22,
+    0x0a,
+  );
   fc.assert(
     fc.property(fc.array(fc.oneof(lead, fc.nat(255)), { maxLength: 150 }), (values) => {
       const raw = Uint8Array.from(values);
@@ -413,8 +445,12 @@ test('the last value of a field and the last detail count', () => {
   const redis = (value: string) => detailOf(RoundTripTag.redis, RedisTag.command, value);
   const http = detailOf(RoundTripTag.http, HttpTag.path, '/');
   const text = detailOf(RoundTripTag.redis, RedisTag.queryText, 'GET ?');
-  const all = (...parts: ((wire: WireWriter) => void)[]) => documentOf(hand((wire) => parts.forEach((p) => void p(wire))))!;
-  assert.deepEqual(all(redis('GET'), redis('SET')).db, { system: { name: 'redis' }, operation: { name: 'SET' } });
+  const all = (...parts: ((wire: WireWriter) => void)[]) =>
+    documentOf(hand((wire) => parts.forEach((p) => void p(wire))))!;
+  assert.deepEqual(all(redis('GET'), redis('SET')).db, {
+    system: { name: 'redis' },
+    operation: { name: 'SET' },
+  });
   const merged = { system: { name: 'redis' }, operation: { name: 'GET' }, query: { text: 'GET ?' } };
   assert.deepEqual(all(redis('GET'), text).db, merged);
   assert.deepEqual(all(redis('GET'), http, text).db, { system: { name: 'redis' }, query: { text: 'GET ?' } });
@@ -425,7 +461,12 @@ test('a KeyValue list: names together, no empty name, long values, more than the
   const long = 'x'.repeat(5000);
   const bytes = hand((wire) => {
     const mark = wire.begin(RoundTripTag.http);
-    for (const [key, value] of [['', 'none'], ['a', '1'], ['b', long], ['a', '']]) {
+    for (const [key, value] of [
+      ['', 'none'],
+      ['a', '1'],
+      ['b', long],
+      ['a', ''],
+    ]) {
       const entry = wire.begin(HttpTag.requestHeaders);
       wire.string(KeyValueTag.key, key);
       wire.string(KeyValueTag.value, value);

@@ -62,7 +62,8 @@ export class Constants {
     }
     this.words = new Int32Array(this.start[constants.length]);
     for (const [i, constant] of constants.entries()) {
-      for (const [k, byte] of constant.entries()) this.words[this.start[i] + (k >> 2)] |= byte << (8 * (k & 3));
+      for (const [k, byte] of constant.entries())
+        this.words[this.start[i] + (k >> 2)] |= byte << (8 * (k & 3));
     }
   }
 

@@ -58,7 +58,8 @@ function compileLabels(protocol: ProtocolSchema): Map<string, LabelReader> {
     const { label } = field;
     if (label === '') continue;
     const owner = `${protocol.message}.${field.name}`;
-    if (labels.has(label)) throw new SchemaError(`${owner}: the label "${label}" is taken in ${protocol.message}`);
+    if (labels.has(label))
+      throw new SchemaError(`${owner}: the label "${label}" is taken in ${protocol.message}`);
     if (ENVELOPE_LABELS.has(label)) throw new SchemaError(`${owner}: the label "${label}" is the envelope's`);
     const read = singular(field, owner, 'label');
     labels.set(label, (record) => {

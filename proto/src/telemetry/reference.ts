@@ -1,6 +1,12 @@
 /** docs/observability.md: every field of the documents, spans and metrics, from the schema. */
 
-import { ENVELOPE, type FieldSchema, messageSchema, type ProtocolSchema, protocolSchemas } from './compile.js';
+import {
+  ENVELOPE,
+  type FieldSchema,
+  messageSchema,
+  type ProtocolSchema,
+  protocolSchemas,
+} from './compile.js';
 import { ENVELOPE_LABELS } from './labels.js';
 import { elasticType } from './mapping.js';
 

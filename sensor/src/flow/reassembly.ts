@@ -124,6 +124,7 @@ export class Half {
   hasInitial = false;
   /** Sequence number of the SYN; valid with `hasInitial`. */
   initial = 0;
+  hasPackets = false;
   hasData = false;
   finSeen = false;
   finDelivered = false;
@@ -152,6 +153,7 @@ export class Half {
     this.acknowledged = 0;
     this.hasInitial = false;
     this.initial = 0;
+    this.hasPackets = false;
     this.hasData = false;
     this.finSeen = false;
     this.finDelivered = false;
@@ -333,7 +335,14 @@ export class Reassembly {
   }
 
   /** In-order bytes while something is held or the FIN is known. What is held was seen first. */
-  private fill(half: Half, bytes: Uint8Array, start: number, end: number, length: number, timeNs: number): void {
+  private fill(
+    half: Half,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    length: number,
+    timeNs: number,
+  ): void {
     half.progressNs = timeNs;
     const sequence = half.next;
     const last = (sequence + length) | 0;
@@ -352,7 +361,14 @@ export class Reassembly {
     this.finish(half, timeNs);
   }
 
-  private deliver(half: Half, bytes: Uint8Array, start: number, end: number, length: number, timeNs: number): void {
+  private deliver(
+    half: Half,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    length: number,
+    timeNs: number,
+  ): void {
     const captured = end - start;
     half.next = (half.next + captured) | 0;
     if (captured > 0) {

@@ -67,7 +67,8 @@ export class ServerGuess {
     const low = Math.min(sourcePort, destinationPort);
     const high = Math.max(sourcePort, destinationPort);
     if (low === high) return 0;
-    const clear = low < WELL_KNOWN_PORTS || (low < EPHEMERAL_PORTS && high >= EPHEMERAL_PORTS) || low * 2 <= high;
+    const clear =
+      low < WELL_KNOWN_PORTS || (low < EPHEMERAL_PORTS && high >= EPHEMERAL_PORTS) || low * 2 <= high;
     if (!clear) return 0;
     return low === destinationPort ? 1 : -1;
   }

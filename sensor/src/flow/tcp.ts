@@ -7,9 +7,16 @@
  * SYNs cost an entry in the table and nothing above it. The `TcpFlow` is valid until `close`.
  */
 import { type Packet, TcpFlag } from '../packet/packet.js';
-import { Half, Position, Reassembly, type ReassemblyOptions, SegmentKind, TcpCounters } from './reassembly.js';
+import {
+  Half,
+  Position,
+  Reassembly,
+  type ReassemblyOptions,
+  SegmentKind,
+  TcpCounters,
+} from './reassembly.js';
 import { EndpointStatistics, IpProtocol, ServerGuess, Stat } from './statistics.js';
-import { CloseReason, type Side, type StreamHandler, type StreamHandlerFactory, type TcpFlow } from './stream.js';
+import { CloseReason, type StreamHandler, type StreamHandlerFactory, type TcpFlow } from './stream.js';
 import { type Aged, AgeList, TupleTable } from './table.js';
 
 export interface TcpOptions extends ReassemblyOptions {
@@ -186,10 +193,14 @@ export class TcpTracker {
     if (statistics !== null && connection.row >= 0) {
       statistics.packet(connection.row, half.side, p.payloadLength);
     }
+    half.hasPackets = true;
     connection.lastNs = timeNs;
     if (timeNs - connection.listedNs > TOUCH_NS) this.touch(connection);
 
-    if ((flags & (TcpFlag.RST | TcpFlag.SYN | TcpFlag.FIN)) !== 0 && !this.control(connection, half, peer, p)) {
+    if (
+      (flags & (TcpFlag.RST | TcpFlag.SYN | TcpFlag.FIN)) !== 0 &&
+      !this.control(connection, half, peer, p)
+    ) {
       counters.ignoredBytes += captured;
       return;
     }
@@ -205,13 +216,14 @@ export class TcpTracker {
       connection.listedNs = timeNs;
       this.open.add(connection);
     }
-    if ((flags & TcpFlag.FIN) !== 0) this.reassembly.fin(half, (sequence + length) | 0, timeNs);
+    if ((flags & TcpFlag.FIN) !== 0) this.fin(connection, half, (sequence + length) | 0, timeNs);
     if (half.finDelivered && peer.finDelivered) this.close(connection, CloseReason.FIN, timeNs);
   }
 
   /** Ends what has waited or been idle for too long; called now and then with the time of the capture. */
   tick(timeNs: number): void {
-    if (timeNs - this.tickedNs < TICK_NS) return;
+    const sinceNs = timeNs - this.tickedNs;
+    if (sinceNs >= 0 && sinceNs < TICK_NS) return;
     this.tickedNs = timeNs;
     const { options, halfOpen, open, closed } = this;
     this.reassembly.tick(timeNs);
@@ -238,10 +250,8 @@ export class TcpTracker {
       return null;
     }
     if (table.size >= options.maxConnections) {
-      const { reversed } = table;
       this.evict(p.timeNs);
       table.find(p);
-      table.reversed = reversed;
     }
     const entry = table.insert();
     if (entry === connections.length) connections.push(new TcpConnection(entry, table));
@@ -290,7 +300,7 @@ export class TcpTracker {
     if (connection.state === State.CLOSED) {
       const copy = connection.reason === CloseReason.FIN && half.hasInitial && half.initial === sequence;
       if (!syn || copy) {
-        this.statistics?.packet(Math.max(connection.row, 0), half.side, connection.row < 0 ? 0 : p.payloadLength);
+        if (connection.row >= 0) this.statistics?.packet(connection.row, half.side, p.payloadLength);
         return false;
       }
       this.reopen(connection, p);
@@ -315,7 +325,11 @@ export class TcpTracker {
       // Both sides open at once (RFC 9293 section 3.5).
       return true;
     }
-    if (!half.hasInitial && half.position !== Position.UNKNOWN && p.timeNs - connection.firstTimeNs < LATE_SYN_NS) {
+    if (
+      !half.hasInitial &&
+      half.position !== Position.UNKNOWN &&
+      p.timeNs - connection.firstTimeNs < LATE_SYN_NS
+    ) {
       // Captured behind the segments that followed it.
       const behind = (half.next - ((sequence + 1) | 0)) | 0;
       if (behind >= 0 && behind < LATE_SYN_BYTES) return true;
@@ -369,7 +383,8 @@ export class TcpTracker {
   private plausibleReset(half: Half, peer: Half, p: Packet): boolean {
     if ((p.flags & TcpFlag.ACK) !== 0 && half.position !== Position.KNOWN) {
       return (
-        peer.position !== Position.UNKNOWN && within(p.acknowledgement | 0, (peer.acknowledged - 1) | 0, peer.next)
+        peer.position !== Position.UNKNOWN &&
+        within(p.acknowledgement | 0, (peer.acknowledged - 1) | 0, peer.next)
       );
     }
     if (half.position === Position.UNKNOWN) return false;
@@ -432,8 +447,16 @@ export class TcpTracker {
       p.timeNs,
     );
     if (kind === SegmentKind.IN_ORDER || this.statistics === null) return;
-    if (kind === SegmentKind.RETRANSMITTED) this.statistics.add(connection.row, Stat.retransmittedSegments, 1);
-    else if (kind === SegmentKind.OUT_OF_ORDER) this.statistics.add(connection.row, Stat.outOfOrderSegments, 1);
+    if (kind === SegmentKind.RETRANSMITTED)
+      this.statistics.add(connection.row, Stat.retransmittedSegments, 1);
+    else if (kind === SegmentKind.OUT_OF_ORDER)
+      this.statistics.add(connection.row, Stat.outOfOrderSegments, 1);
+  }
+
+  private fin(connection: TcpConnection, half: Half, sequence: number, timeNs: number): void {
+    // A FIN behind a hole will need somebody to tell of the gap.
+    if (((sequence - half.next) | 0) > 0 && !this.ask(connection)) this.pass(half, sequence);
+    this.reassembly.fin(half, sequence, timeNs);
   }
 
   /** A skipped direction stands at least there. */
@@ -464,8 +487,7 @@ export class TcpTracker {
 
   private bothSeen(connection: TcpConnection): boolean {
     if (connection.sideKnown) return connection.handshakeDone;
-    // An acknowledgement alone does not show that its peer is there.
-    return connection.half0.position !== Position.UNKNOWN && connection.half1.position === Position.KNOWN;
+    return connection.half0.hasPackets && connection.half1.hasPackets;
   }
 
   private touch(connection: TcpConnection): void {
@@ -505,7 +527,10 @@ export class TcpTracker {
     if (statistics !== null) {
       statistics.end(row);
       const unanswered = connection.synSeen && !connection.synAckSeen && !half1.hasData;
-      if (unanswered && (reason === CloseReason.RST || reason === CloseReason.IDLE || reason === CloseReason.REUSED)) {
+      if (
+        unanswered &&
+        (reason === CloseReason.RST || reason === CloseReason.IDLE || reason === CloseReason.REUSED)
+      ) {
         statistics.add(row, Stat.failed, 1);
       } else if (reason === CloseReason.RST) statistics.add(row, Stat.reset, 1);
     }
@@ -528,7 +553,7 @@ export class TcpTracker {
   }
 }
 
-/** RFC 9293 section 3.10.7: a SYN has no FIN; and no packet without ACK but a SYN or a RST. */
+/** No stack sends SYN and FIN together. */
 function malformed(flags: number): boolean {
   return (flags & (TcpFlag.SYN | TcpFlag.FIN)) === (TcpFlag.SYN | TcpFlag.FIN);
 }

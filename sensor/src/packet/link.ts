@@ -261,11 +261,15 @@ function readCooked(c: Cursor, length: number, typeAt: number): ParseStatus {
   return readNetwork(c);
 }
 
-/** Address family, in the byte order of the machine that captured (NULL) or of the network (LOOP). */
+/**
+ * Address family, in the byte order of the machine that captured (NULL) or of the network (LOOP).
+ * Some drivers give a Cisco HDLC header in its place, which ends in an EtherType.
+ */
 function readLoopback(c: Cursor): ParseStatus {
   if (c.position + 4 > c.end) return missing(c, 4);
   let family = readUint32(c.bytes, c.position);
   if (family > 0xffff) family = readUint32Le(c.bytes, c.position);
+  if (family > 0xffff) return readPpp(c);
   c.position += 4;
   switch (family) {
     case 2:

@@ -1,0 +1,165 @@
+/** Writes what start lines and fields say into an exchange: no strings, no objects. */
+import { encodeString, HttpTag, KeyValueTag, RoundTripTag, WireWriter } from '@packetd/proto';
+import { redactQuery, redactUrl } from '../../redact/url.js';
+import type { Exchange } from '../exchange.js';
+import { knownMethod, type FieldName } from './names.js';
+import { route, templateRoute } from './route.js';
+import { isDigit, MAX_RECORDED_VALUE_BYTES } from './wire.js';
+
+const OTHER_METHOD = encodeString(RoundTripTag.operation, '_OTHER');
+const SCHEME_HTTP = encodeString(HttpTag.scheme, 'http');
+const VERSION_10 = encodeString(RoundTripTag.protocolVersion, '1.0');
+const VERSION_11 = encodeString(RoundTripTag.protocolVersion, '1.1');
+const errorTypes: Uint8Array[] = [];
+for (let code = 400; code < 1000; code++) errorTypes[code] = encodeString(RoundTripTag.errorType, String(code));
+
+/** Holds a redacted query, URL or body for the moment of writing it. */
+const redacted = new WireWriter(1024);
+
+export function writeMethod(exchange: Exchange, bytes: Uint8Array, start: number, end: number): void {
+  const method = knownMethod(bytes, start, end);
+  if (method === null) {
+    exchange.detail.text(HttpTag.method, bytes, start, end);
+    exchange.envelope.raw(OTHER_METHOD);
+  } else {
+    exchange.detail.raw(method.encoded);
+    exchange.envelope.raw(method.operation);
+  }
+}
+
+/** `digits` is at the major version's digit. */
+export function writeVersion(exchange: Exchange, bytes: Uint8Array, digits: number): void {
+  const major = bytes[digits];
+  const minor = bytes[digits + 2];
+  if (major === 0x31 && minor === 0x31) exchange.envelope.raw(VERSION_11);
+  else if (major === 0x31 && minor === 0x30) exchange.envelope.raw(VERSION_10);
+  else exchange.envelope.text(RoundTripTag.protocolVersion, bytes, digits, digits + 3);
+}
+
+export function writeStatus(exchange: Exchange, code: number): void {
+  exchange.detail.uint(HttpTag.statusCode, code);
+}
+
+/** The error type of a status code from 400 on. */
+export function writeErrorType(exchange: Exchange, code: number): void {
+  exchange.envelope.raw(errorTypes[code]);
+}
+
+/**
+ * request-target = origin-form / absolute-form / authority-form / asterisk-form (RFC 9112 section 3.2).
+ * True where it names the host, which then stands above the Host field (section 3.2.2).
+ */
+export function writeTarget(exchange: Exchange, bytes: Uint8Array, start: number, end: number, connect: boolean): boolean {
+  const detail = exchange.detail;
+  if (connect) {
+    writeHost(exchange, bytes, start, end);
+    return true;
+  }
+  let at = start;
+  let hosted = false;
+  const scheme = schemeEnd(bytes, start, end);
+  if (scheme < 0) {
+    detail.raw(SCHEME_HTTP);
+  } else {
+    detail.text(HttpTag.scheme, bytes, start, scheme);
+    const authority = scheme + 3;
+    at = authority;
+    while (at < end && bytes[at] !== 0x2f && bytes[at] !== 0x3f && bytes[at] !== 0x23) at++;
+    let host = authority;
+    for (let i = authority; i < at; i++) if (bytes[i] === 0x40) host = i + 1;
+    hosted = at > host;
+    if (hosted) writeHost(exchange, bytes, host, at);
+  }
+  let query = at;
+  while (query < end && bytes[query] !== 0x3f && bytes[query] !== 0x23) query++;
+  if (query === at) {
+    // RFC 9110 section 4.2.3: an empty path is "/".
+    detail.text(HttpTag.path, ROOT, 0, 1);
+    detail.text(HttpTag.route, ROOT, 0, 1);
+    exchange.envelope.text(RoundTripTag.target, ROOT, 0, 1);
+  } else {
+    detail.text(HttpTag.path, bytes, at, query);
+    const length = templateRoute(bytes, at, query);
+    if (length < 0) {
+      detail.text(HttpTag.route, bytes, at, query);
+      exchange.envelope.text(RoundTripTag.target, bytes, at, query);
+    } else {
+      detail.text(HttpTag.route, route, 0, length);
+      exchange.envelope.text(RoundTripTag.target, route, 0, length);
+    }
+  }
+  if (query < end && bytes[query] === 0x3f) {
+    let stop = query + 1;
+    while (stop < end && bytes[stop] !== 0x23) stop++;
+    if (stop > query + 1) writeRedacted(exchange.detail, HttpTag.query, bytes, query + 1, stop, false);
+  }
+  return hosted;
+}
+
+const ROOT = Uint8Array.of(0x2f);
+
+/** Position of `://` after a scheme, or -1. */
+function schemeEnd(bytes: Uint8Array, start: number, end: number): number {
+  let at = start;
+  while (at < end) {
+    const letter = bytes[at] | 0x20;
+    const allowed = letter >= 0x61 && letter <= 0x7a;
+    if (!allowed && (at === start || !(isDigit(bytes[at]) || bytes[at] === 0x2b || bytes[at] === 0x2d || bytes[at] === 0x2e))) break;
+    at++;
+  }
+  if (at === start || at + 2 >= end) return -1;
+  return bytes[at] === 0x3a && bytes[at + 1] === 0x2f && bytes[at + 2] === 0x2f ? at : -1;
+}
+
+/** uri-host [ ":" port ] */
+export function writeHost(exchange: Exchange, bytes: Uint8Array, start: number, end: number): void {
+  const detail = exchange.detail;
+  let stop = end;
+  while (stop > start && isDigit(bytes[stop - 1])) stop--;
+  let hostEnd = end;
+  if (stop > start && bytes[stop - 1] === 0x3a) {
+    hostEnd = stop - 1;
+    let port = 0;
+    for (let i = stop; i < end && port < 65_536; i++) port = port * 10 + bytes[i] - 0x30;
+    if (port < 65_536) detail.uintNonZero(HttpTag.hostPort, port);
+  }
+  let hostStart = start;
+  if (hostEnd - hostStart > 2 && bytes[hostStart] === 0x5b && bytes[hostEnd - 1] === 0x5d) {
+    hostStart++;
+    hostEnd--;
+  }
+  if (hostEnd > hostStart) detail.text(HttpTag.host, bytes, hostStart, hostEnd);
+}
+
+/** One field of a head as KeyValue; secrets are replaced. */
+export function writeField(
+  exchange: Exchange,
+  tag: number,
+  name: FieldName,
+  isUrl: boolean,
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+): void {
+  const detail = exchange.detail;
+  const mark = detail.begin(tag);
+  detail.raw(name.encoded);
+  if (!name.secret && end > start) {
+    const stop = Math.min(end, start + MAX_RECORDED_VALUE_BYTES);
+    if (isUrl) writeRedacted(detail, KeyValueTag.value, bytes, start, stop, true);
+    else detail.text(KeyValueTag.value, bytes, start, stop);
+  }
+  detail.end(mark);
+}
+
+export function writeBody(exchange: Exchange, tag: number, body: Uint8Array, length: number, form: boolean): void {
+  if (form) writeRedacted(exchange.detail, tag, body, 0, length, false);
+  else exchange.detail.text(tag, body, 0, length);
+}
+
+function writeRedacted(out: WireWriter, tag: number, bytes: Uint8Array, start: number, end: number, url: boolean): void {
+  redacted.reset();
+  const changed = url ? redactUrl(bytes, start, end, redacted) : redactQuery(bytes, start, end, redacted);
+  if (changed) out.text(tag, redacted.bytes, 0, redacted.length);
+  else out.text(tag, bytes, start, end);
+}
