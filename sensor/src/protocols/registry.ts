@@ -2,9 +2,7 @@
 import type { RoundTrip } from '@packetd/proto/gen/packetd/v1/roundtrip_pb';
 import type { DatagramProtocol } from './datagram.js';
 import type { StreamProtocol } from './decoder.js';
-import { dnsDatagram, dnsStream } from './dns/index.js';
 import { http } from './http/index.js';
-import { redis } from './redis/index.js';
 
 export type ProtocolName = NonNullable<RoundTrip['detail']['case']>;
 
@@ -14,10 +12,8 @@ interface Entry {
 }
 
 /** In the order in which detection tries them. */
-const REGISTRY: Record<ProtocolName, Entry> = {
+const REGISTRY: Partial<Record<ProtocolName, Entry>> = {
   http: { stream: http },
-  redis: { stream: redis },
-  dns: { stream: dnsStream, datagram: dnsDatagram },
 };
 
 export const PROTOCOL_NAMES = Object.keys(REGISTRY) as ProtocolName[];
