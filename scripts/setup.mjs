@@ -22,16 +22,21 @@ export function setUp({ quiet = false } = {}) {
     stop(`packetd needs Node ${MINIMUM.join('.')} or newer; this is ${process.versions.node}`);
   }
   const lock = join(root, 'node_modules', '.packetd-lock');
-  const wanted = createHash('sha256').update(readFileSync(join(root, 'package-lock.json'))).digest('hex');
+  const wanted = createHash('sha256')
+    .update(readFileSync(join(root, 'package-lock.json')))
+    .digest('hex');
   const stdio = quiet ? ['ignore', 'ignore', 'inherit'] : 'inherit';
   if (!existsSync(lock) || readFileSync(lock, 'utf8') !== wanted) {
     say('installing dependencies');
-    if (run('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], { stdio }) !== 0) stop('npm ci failed');
+    if (run('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], { stdio }) !== 0)
+      stop('npm ci failed');
     mkdirSync(dirname(lock), { recursive: true });
     writeFileSync(lock, wanted);
   }
   const stamp = join(root, 'node_modules', '.packetd-build');
-  const newest = Math.max(...['proto', 'sensor', 'collector', 'cli', 'test'].map((d) => newestSource(join(root, d))));
+  const newest = Math.max(
+    ...['proto', 'sensor', 'collector', 'cli', 'test'].map((d) => newestSource(join(root, d))),
+  );
   if (!existsSync(stamp) || statSync(stamp).mtimeMs < newest) {
     say('building');
     const tsc = join(root, 'node_modules', 'typescript', 'bin', 'tsc');

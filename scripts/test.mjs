@@ -7,7 +7,13 @@ import { join } from 'node:path';
 import { root, run, say, setUp, stop } from './setup.mjs';
 
 /** Programs the tests talk to, and the Debian package of each. */
-const PROGRAMS = { 'redis-server': 'redis-server', nginx: 'nginx-light', named: 'bind9', tshark: 'tshark', ip: 'iproute2' };
+const PROGRAMS = {
+  'redis-server': 'redis-server',
+  nginx: 'nginx-light',
+  named: 'bind9',
+  tshark: 'tshark',
+  ip: 'iproute2',
+};
 
 setUp();
 installPrograms();
@@ -26,7 +32,8 @@ function testFiles(directory) {
 }
 
 function installPrograms() {
-  const has = (program) => spawnSync('sh', ['-c', `command -v ${program} || test -x /usr/sbin/${program}`]).status === 0;
+  const has = (program) =>
+    spawnSync('sh', ['-c', `command -v ${program} || test -x /usr/sbin/${program}`]).status === 0;
   const missing = Object.keys(PROGRAMS).filter((program) => !has(program));
   if (missing.length === 0) return;
   const packages = missing.map((program) => PROGRAMS[program]);

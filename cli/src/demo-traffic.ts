@@ -72,7 +72,11 @@ function dnsQuery(name: string, port: number): void {
   const labels = name.split('.').flatMap((label) => [label.length, ...Buffer.from(label)]);
   const id = Math.floor(Math.random() * 65_536);
   socket.on('message', () => socket.close());
-  socket.send(Buffer.from([id >> 8, id & 255, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, ...labels, 0, 0, 1, 0, 1]), port, HOST);
+  socket.send(
+    Buffer.from([id >> 8, id & 255, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, ...labels, 0, 0, 1, 0, 1]),
+    port,
+    HOST,
+  );
 }
 
 function resp(...args: string[]): string {
@@ -85,14 +89,20 @@ async function main(): Promise<void> {
     new Promise<void>((resolve) => redis.listen(0, HOST, resolve)),
     new Promise<void>((resolve) => dns.bind(0, HOST, resolve)),
   ]);
-  const portOf = (server: { address(): AddressInfo | string | null }) => (server.address() as AddressInfo).port;
+  const portOf = (server: { address(): AddressInfo | string | null }) =>
+    (server.address() as AddressInfo).port;
   const agent = new Agent({ keepAlive: true });
   const client: Socket = connect(portOf(redis), HOST);
   client.resume();
   let round = 0;
   const turn = () => {
     round++;
-    const paths = [`/users/${round}`, '/cart', round % 5 === 0 ? '/missing/page' : '/health', round % 7 === 0 ? '/broken' : '/slow/report'];
+    const paths = [
+      `/users/${round}`,
+      '/cart',
+      round % 5 === 0 ? '/missing/page' : '/health',
+      round % 7 === 0 ? '/broken' : '/slow/report',
+    ];
     for (const path of paths) {
       request({ host: HOST, port: portOf(http), path, agent }, (response) => response.resume())
         .on('error', () => {})

@@ -4,12 +4,20 @@ export class UserError extends Error {
 }
 
 /** Errors whose message is meant for the user as it is. */
-const FOR_USERS = new Set(['UserError', 'CaptureError', 'RuleError', 'ConfigError', 'CollectorError', 'PublishError']);
+const FOR_USERS = new Set([
+  'UserError',
+  'CaptureError',
+  'RuleError',
+  'ConfigError',
+  'CollectorError',
+  'PublishError',
+]);
 
 /** Prints an error and sets the exit code. A defect shows its stack, a mistake only its sentence. */
 export function fail(error: unknown): never {
   const known = error instanceof Error && FOR_USERS.has(error.name);
-  const text = error instanceof Error ? (known ? error.message : (error.stack ?? error.message)) : String(error);
+  const text =
+    error instanceof Error ? (known ? error.message : (error.stack ?? error.message)) : String(error);
   process.stderr.write(`packetd: ${text}\n`);
   process.exit(1);
 }

@@ -18,14 +18,24 @@ program
   .command('watch')
   .description('print roundtrips as they happen, or those of a capture file')
   .option('--ifaces <names>', "'any', a name, a comma list or a regular expression", 'any')
-  .option('--pcap-file <file>', "read a pcap or pcapng file (also gzipped; '-' is stdin) instead of an interface")
-  .option('--proto <rule>', "only this: 'protocol;port,port[;host]' (repeatable); default: detect all", collect, [])
+  .option(
+    '--pcap-file <file>',
+    "read a pcap or pcapng file (also gzipped; '-' is stdin) instead of an interface",
+  )
+  .option(
+    '--proto <rule>',
+    "only this: 'protocol;port,port[;host]' (repeatable); default: detect all",
+    collect,
+    [],
+  )
   .addOption(new Option('--ipv <version>', 'only this IP version').choices(['v4', 'v6']))
   .option('--no-promisc', 'leave the interfaces out of promiscuous mode')
   .addOption(new Option('--engine <engine>', 'how to capture').choices(['afpacket', 'cap']))
   .option('--workers <n>', 'threads that share each interface', whole('--workers'), 1)
   .addOption(
-    new Option('--output <format>', 'what to print').choices(['text', 'json', 'records', 'none']).default('text'),
+    new Option('--output <format>', 'what to print')
+      .choices(['text', 'json', 'records', 'none'])
+      .default('text'),
   )
   .option('--json', 'short for --output json')
   .option('--roundtrips.file <file>', 'write documents to this file, rotated')
@@ -36,6 +46,19 @@ program
   .option('--stats', 'print the ledger as one JSON object on stderr at the end')
   .option('--own', "show packetd's own connections too")
   .action(async (options) => (await import('./watch.js')).watch(options));
+
+program
+  .command('up')
+  .description('capture on this machine, show roundtrips here and on a web page')
+  .option('--config <file>', 'configuration (packetd config prints one)')
+  .option('--ifaces <names>', "'any', a name, a comma list or a regular expression")
+  .option('--demo', 'also make some traffic on loopback')
+  .action(async (options) => (await import('./up.js')).up(options));
+
+program
+  .command('config [command]')
+  .description('print the reference configuration of up, agent or collector')
+  .action(async (command = 'up') => (await import('./print-config.js')).printConfig(command));
 
 program
   .command('ifaces')

@@ -1,6 +1,7 @@
 /** packetd watch: the tcpdump of requests. */
-import { parseRule, type Rule } from '@packetd/sensor/rules';
+
 import type { Ledger } from '@packetd/sensor/ledger';
+import { parseRule, type Rule } from '@packetd/sensor/rules';
 import { UserError } from './fail.js';
 import { makeOutput, type Printer } from './output/printer.js';
 
@@ -92,5 +93,8 @@ async function live(
 export function parseDuration(text: string): number {
   const match = /^(\d+(?:\.\d+)?)(ms|s|m|h)?$/.exec(text);
   if (match === null) throw new UserError(`duration '${text}' cannot be read; write 30s, 5m or 1h`);
-  return Number(match[1]) * { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }[(match[2] ?? 's') as 'ms' | 's' | 'm' | 'h'];
+  return (
+    Number(match[1]) *
+    { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }[(match[2] ?? 's') as 'ms' | 's' | 'm' | 'h']
+  );
 }

@@ -35,7 +35,13 @@ export type Count = (typeof Count)[keyof typeof Count];
 const COUNTS = Object.keys(Count).length;
 
 /** Counters of one protocol. */
-export const ProtocolCount = { decodedBytes: 0, gapBytes: 1, undecodableBytes: 2, roundtrips: 3, connections: 4 } as const;
+export const ProtocolCount = {
+  decodedBytes: 0,
+  gapBytes: 1,
+  undecodableBytes: 2,
+  roundtrips: 3,
+  connections: 4,
+} as const;
 export type ProtocolCount = (typeof ProtocolCount)[keyof typeof ProtocolCount];
 const PROTOCOL_COUNTS = Object.keys(ProtocolCount).length;
 

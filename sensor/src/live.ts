@@ -3,6 +3,7 @@ import { Worker } from 'node:worker_threads';
 import { compileRules } from './capture/bpf.js';
 import { CaptureError, type Engine } from './capture/engine.js';
 import { type InterfaceInfo, listInterfaces, selectInterfaces } from './capture/interfaces.js';
+import type { TcpOptions } from './flow/tcp.js';
 import { Count, Ledger } from './ledger.js';
 import { OwnPorts } from './own.js';
 import { Pipeline, type PipelineOptions } from './pipeline.js';
@@ -10,7 +11,7 @@ import type { DecoderOptions } from './protocols/decoder.js';
 import type { BatchOutput } from './protocols/records.js';
 import { PROTOCOL_NAMES } from './protocols/registry.js';
 import type { Rule } from './rules.js';
-import { Control, CONTROL_BYTES, type WorkerMessage, type WorkerSettings } from './worker.js';
+import { CONTROL_BYTES, Control, type WorkerMessage, type WorkerSettings } from './worker.js';
 
 export interface LiveOptions {
   /** 'any', a name, a comma list or a regular expression. */
@@ -23,6 +24,7 @@ export interface LiveOptions {
   /** 4, 6, or 0 for both. */
   readonly ipVersion: number;
   readonly decoder: Partial<DecoderOptions>;
+  readonly tcp?: Partial<TcpOptions>;
   /** Leave out the connections of this process. */
   readonly skipOwn: boolean;
   /** Blocks of 1 MiB in each thread's capture ring. */
@@ -97,6 +99,7 @@ export class LiveCapture {
       rules: this.options.rules,
       ipVersion: this.options.ipVersion,
       decoder: this.options.decoder,
+      tcp: this.options.tcp ?? {},
       ownPorts: this.options.skipOwn ? this.ownPorts.memory : null,
     };
     await Promise.all(Array.from({ length: this.options.workers }, () => this.startThread(settings)));
@@ -147,9 +150,15 @@ export class LiveCapture {
   }
 
   private pipelineOptions(): Partial<PipelineOptions> {
-    const { rules, ipVersion, decoder, skipOwn } = this.options;
+    const { rules, ipVersion, decoder, tcp, skipOwn } = this.options;
     const own = this.ownPorts;
-    return { rules, ipVersion, decoder, isOwn: skipOwn ? (a, b) => own.has(a) || own.has(b) : () => false };
+    return {
+      rules,
+      ipVersion,
+      decoder,
+      tcp: tcp ?? {},
+      isOwn: skipOwn ? (a, b) => own.has(a) || own.has(b) : () => false,
+    };
   }
 
   private startThread(common: Omit<WorkerSettings, 'control' | 'ledger'>): Promise<void> {
@@ -184,7 +193,11 @@ export class LiveCapture {
             this.output.batch(message.bytes, message.bytes.length, message.records);
             return;
           case 'failed':
-            end(message.name === 'CaptureError' ? new CaptureError(message.code, message.message) : new Error(message.message));
+            end(
+              message.name === 'CaptureError'
+                ? new CaptureError(message.code, message.message)
+                : new Error(message.message),
+            );
             return;
           case 'stopped':
             stopped();

@@ -9,10 +9,26 @@ import { Count, Ledger, PARSE_COUNT, ProtocolCount } from './ledger.js';
 import { Packet, ParseStatus } from './packet/packet.js';
 import { PacketParser } from './packet/parse.js';
 import { type ConnectionSettings, ProtocolConnection } from './protocols/connection.js';
-import type { DatagramDecoder, DatagramEndpoints, DatagramProtocol, DatagramSink } from './protocols/datagram.js';
-import { DEFAULT_DECODER_OPTIONS, type DecoderOptions, type StreamProtocol, Verdict } from './protocols/decoder.js';
+import type {
+  DatagramDecoder,
+  DatagramEndpoints,
+  DatagramProtocol,
+  DatagramSink,
+} from './protocols/datagram.js';
+import {
+  DEFAULT_DECODER_OPTIONS,
+  type DecoderOptions,
+  type StreamProtocol,
+  Verdict,
+} from './protocols/decoder.js';
 import { type Exchange, ExchangePool } from './protocols/exchange.js';
-import { type BatchOutput, encodeEndpoint, makeEndpoints, RecordEncoder, TRANSPORT_UDP } from './protocols/records.js';
+import {
+  type BatchOutput,
+  encodeEndpoint,
+  makeEndpoints,
+  RecordEncoder,
+  TRANSPORT_UDP,
+} from './protocols/records.js';
 import { DATAGRAM_PROTOCOLS, PROTOCOL_NAMES, STREAM_PROTOCOLS } from './protocols/registry.js';
 import type { Rule } from './rules.js';
 
@@ -77,7 +93,10 @@ export class Pipeline implements FrameHandler, StreamHandlerFactory {
       options: decoderOptions,
       indexOf: new Map(PROTOCOL_NAMES.map((name, index) => [name, index])),
       indexOfTag: new Map(
-        [...STREAM_PROTOCOLS, ...DATAGRAM_PROTOCOLS].map((p) => [p.detailTag, PROTOCOL_NAMES.findIndex((n) => n === p.name)]),
+        [...STREAM_PROTOCOLS, ...DATAGRAM_PROTOCOLS].map((p) => [
+          p.detailTag,
+          PROTOCOL_NAMES.findIndex((n) => n === p.name),
+        ]),
       ),
     };
     this.byPort = this.options.rules === null ? null : new PortRules(this.options.rules);
@@ -207,7 +226,9 @@ class PortRules {
   }
 
   datagram(protocol: string, packet: Packet): boolean {
-    return this.named(protocol, packet.destinationPort, packet) || this.named(protocol, packet.sourcePort, packet);
+    return (
+      this.named(protocol, packet.destinationPort, packet) || this.named(protocol, packet.sourcePort, packet)
+    );
   }
 
   private named(protocol: string, port: number, p: Packet): boolean {
@@ -216,7 +237,13 @@ class PortRules {
       const h = rule.host;
       if (h === null) return true;
       if (h[0] === p.source0 && h[1] === p.source1 && h[2] === p.source2 && h[3] === p.source3) return true;
-      if (h[0] === p.destination0 && h[1] === p.destination1 && h[2] === p.destination2 && h[3] === p.destination3) return true;
+      if (
+        h[0] === p.destination0 &&
+        h[1] === p.destination1 &&
+        h[2] === p.destination2 &&
+        h[3] === p.destination3
+      )
+        return true;
     }
     return false;
   }

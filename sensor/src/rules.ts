@@ -17,7 +17,9 @@ export class RuleError extends Error {
 /** Reads one rule. Throws RuleError. */
 export function parseRule(text: string): Rule {
   const fail = (why: string): never => {
-    throw new RuleError(`rule '${text}': ${why}; a rule is 'protocol;port,port[;host]', for example 'http;80,8080'`);
+    throw new RuleError(
+      `rule '${text}': ${why}; a rule is 'protocol;port,port[;host]', for example 'http;80,8080'`,
+    );
   };
   const parts = text.split(';').map((part) => part.trim());
   if (parts.length < 2 || parts.length > 3) return fail('it has no ports');
@@ -26,7 +28,8 @@ export function parseRule(text: string): Rule {
     return fail(`'${protocol}' is no protocol (there are ${[...PROTOCOL_NAMES].sort().join(', ')})`);
   }
   const ports = list.split(',').map((port) => {
-    if (!/^\d{1,5}$/.test(port.trim()) || Number(port) < 1 || Number(port) > 65_535) return fail(`'${port}' is no port`);
+    if (!/^\d{1,5}$/.test(port.trim()) || Number(port) < 1 || Number(port) > 65_535)
+      return fail(`'${port}' is no port`);
     return Number(port);
   });
   if (host !== '' && isIP(host) === 0) return fail(`'${host}' is no IP address`);

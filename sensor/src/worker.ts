@@ -6,6 +6,7 @@ import { isMainThread, parentPort, workerData } from 'node:worker_threads';
 import { openAfPacket } from './capture/afpacket.js';
 import type { BpfInstruction } from './capture/bpf.js';
 import type { CaptureError, CaptureErrorCode } from './capture/engine.js';
+import type { TcpOptions } from './flow/tcp.js';
 import { Count, Ledger } from './ledger.js';
 import { OwnPorts } from './own.js';
 import { Pipeline } from './pipeline.js';
@@ -28,6 +29,7 @@ export interface WorkerSettings {
   readonly rules: readonly Rule[] | null;
   readonly ipVersion: number;
   readonly decoder: Partial<DecoderOptions>;
+  readonly tcp: Partial<TcpOptions>;
   readonly control: SharedArrayBuffer;
   readonly ledger: SharedArrayBuffer;
   readonly ownPorts: SharedArrayBuffer | null;
@@ -64,7 +66,9 @@ function run(settings: WorkerSettings): void {
       }
       Atomics.add(control, Control.WAITING_BATCHES, 1);
       const copy = bytes.slice(0, length);
-      port.postMessage({ type: 'batch', bytes: copy, records } satisfies WorkerMessage, [copy.buffer as ArrayBuffer]);
+      port.postMessage({ type: 'batch', bytes: copy, records } satisfies WorkerMessage, [
+        copy.buffer as ArrayBuffer,
+      ]);
     },
   };
   const pipeline = new Pipeline(
@@ -74,6 +78,7 @@ function run(settings: WorkerSettings): void {
       rules: settings.rules,
       ipVersion: settings.ipVersion,
       decoder: settings.decoder,
+      tcp: settings.tcp,
       isOwn: own === null ? () => false : (a, b) => own.has(a) || own.has(b),
     },
     ledger,

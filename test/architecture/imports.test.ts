@@ -36,7 +36,10 @@ it('packages import only what lies below them', () => {
   for (const [name, allowed] of Object.entries(PACKAGES)) {
     for (const [file, imports] of sources(join(ROOT, name, 'src'))) {
       for (const target of imports) {
-        if (target.startsWith('@packetd/') && !allowed.some((a) => target === a || target.startsWith(`${a}/`))) {
+        if (
+          target.startsWith('@packetd/') &&
+          !allowed.some((a) => target === a || target.startsWith(`${a}/`))
+        ) {
           wrong.push(`${relative(ROOT, file)} imports ${target}`);
         }
         if (target.startsWith('.') && !resolve(dirname(file), target).startsWith(join(ROOT, name))) {
@@ -59,10 +62,16 @@ it("the sensor's folders import only lower ones, and no protocol another", () =>
       const path = relative(root, resolve(dirname(file), target));
       const other = path.split('/')[0];
       if (SENSOR_COMMON.includes(path.replace(/\.js$/, ''))) continue;
-      if (!SENSOR.includes(other) || SENSOR.indexOf(other) > SENSOR.indexOf(folder)) wrong.push(`${own} imports ${path}`);
+      if (!SENSOR.includes(other) || SENSOR.indexOf(other) > SENSOR.indexOf(folder))
+        wrong.push(`${own} imports ${path}`);
       const [mine, theirs] = [own.split('/'), path.split('/')];
-      const bothProtocols = folder === 'protocols' && other === 'protocols' && mine.length > 2 && theirs.length > 2;
-      if (bothProtocols && mine[1] !== theirs[1] && !PROTOCOL_EXCEPTIONS.some(([a, b]) => a === mine[1] && b === theirs[1])) {
+      const bothProtocols =
+        folder === 'protocols' && other === 'protocols' && mine.length > 2 && theirs.length > 2;
+      if (
+        bothProtocols &&
+        mine[1] !== theirs[1] &&
+        !PROTOCOL_EXCEPTIONS.some(([a, b]) => a === mine[1] && b === theirs[1])
+      ) {
         wrong.push(`${own} imports ${path}`);
       }
       if (folder === 'protocols' && mine.length === 2 && theirs.length > 2 && !MEETING.includes(own)) {

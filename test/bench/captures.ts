@@ -18,30 +18,81 @@ export interface Load {
   client(port: number, directory: string, requests: number): [string, ...string[]];
 }
 
-const redis: Load['server'] = (port) => new Background('redis-server', ['--port', String(port), '--save', '', '--bind', '127.0.0.1']);
+const redis: Load['server'] = (port) =>
+  new Background('redis-server', ['--port', String(port), '--save', '', '--bind', '127.0.0.1']);
 
 export const LOADS: readonly Load[] = [
   {
     name: 'redis',
     server: redis,
-    client: (port, _, n) => ['redis-benchmark', '-p', String(port), '-n', String(n / 2), '-c', '20', '-t', 'get,set', '-q'],
+    client: (port, _, n) => [
+      'redis-benchmark',
+      '-p',
+      String(port),
+      '-n',
+      String(n / 2),
+      '-c',
+      '20',
+      '-t',
+      'get,set',
+      '-q',
+    ],
   },
   {
     name: 'redis-p16',
     server: redis,
-    client: (port, _, n) => ['redis-benchmark', '-p', String(port), '-n', String(n), '-c', '20', '-P', '16', '-t', 'get,set', '-q'],
+    client: (port, _, n) => [
+      'redis-benchmark',
+      '-p',
+      String(port),
+      '-n',
+      String(n),
+      '-c',
+      '20',
+      '-P',
+      '16',
+      '-t',
+      'get,set',
+      '-q',
+    ],
   },
   {
     name: 'http',
     server: nginx,
-    client: (port, _, n) => ['ab', '-q', '-k', '-n', String(n), '-c', '20', `http://127.0.0.1:${port}/users/42?page=1`],
+    client: (port, _, n) => [
+      'ab',
+      '-q',
+      '-k',
+      '-n',
+      String(n),
+      '-c',
+      '20',
+      `http://127.0.0.1:${port}/users/42?page=1`,
+    ],
   },
   {
     name: 'dns',
     server: named,
     client: (port, directory, n) => {
-      writeFileSync(join(directory, 'queries'), Array.from({ length: 1000 }, (_, i) => `h${i}.example.test A\n`).join(''));
-      return ['dnsperf', '-s', '127.0.0.1', '-p', String(port), '-d', join(directory, 'queries'), '-n', String(Math.ceil(n / 1000)), '-c', '4', '-q', '64'];
+      writeFileSync(
+        join(directory, 'queries'),
+        Array.from({ length: 1000 }, (_, i) => `h${i}.example.test A\n`).join(''),
+      );
+      return [
+        'dnsperf',
+        '-s',
+        '127.0.0.1',
+        '-p',
+        String(port),
+        '-d',
+        join(directory, 'queries'),
+        '-n',
+        String(Math.ceil(n / 1000)),
+        '-c',
+        '4',
+        '-q',
+        '64',
+      ];
     },
   },
 ];
@@ -56,7 +107,19 @@ export const CAPTURES: readonly Capture[] = LOADS.map((load) => ({
     const port = await freePort();
     const server = load.server(port, directory);
     await listening(port);
-    const tcpdump = new Background('tcpdump', ['-i', 'lo', '-s', '0', '-B', '262144', '-Z', 'root', '-w', file, `port ${port}`]);
+    const tcpdump = new Background('tcpdump', [
+      '-i',
+      'lo',
+      '-s',
+      '0',
+      '-B',
+      '262144',
+      '-Z',
+      'root',
+      '-w',
+      file,
+      `port ${port}`,
+    ]);
     await tcpdump.said('listening on');
     const [command, ...args] = load.client(port, directory, REQUESTS);
     const result = spawnSync(command, args, { stdio: ['ignore', 'ignore', 'pipe'] });
@@ -68,10 +131,12 @@ export const CAPTURES: readonly Capture[] = LOADS.map((load) => ({
   },
 }));
 
-export function nginx(port: number, directory: string): Background {
+function nginx(port: number, directory: string): Background {
   const prefix = join(directory, `nginx-${port}`);
   mkdirSync(prefix, { recursive: true });
-  const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((name) => `${name}_temp_path ${prefix}/${name};`).join(' ');
+  const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
+    .map((name) => `${name}_temp_path ${prefix}/${name};`)
+    .join(' ');
   writeFileSync(
     join(prefix, 'nginx.conf'),
     `daemon off; worker_processes 1; pid ${prefix}/pid; error_log stderr; events { worker_connections 512; }
@@ -80,9 +145,12 @@ http { access_log off; keepalive_requests 1000000; ${temporary} server { listen 
   return new Background('/usr/sbin/nginx', ['-p', prefix, '-c', join(prefix, 'nginx.conf')]);
 }
 
-export function named(port: number, directory: string): Background {
+function named(port: number, directory: string): Background {
   const hosts = Array.from({ length: 1000 }, (_, i) => `h${i} A 192.0.2.${i % 250}\n`).join('');
-  writeFileSync(join(directory, 'zone'), `$TTL 60\n@ SOA ns admin 1 60 60 60 60\n@ NS ns\nns A 127.0.0.1\n${hosts}`);
+  writeFileSync(
+    join(directory, 'zone'),
+    `$TTL 60\n@ SOA ns admin 1 60 60 60 60\n@ NS ns\nns A 127.0.0.1\n${hosts}`,
+  );
   writeFileSync(
     join(directory, 'named.conf'),
     `options { directory "${directory}"; listen-on port ${port} { 127.0.0.1; }; listen-on-v6 { none; }; pid-file none; session-keyfile none; recursion no; };

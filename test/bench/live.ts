@@ -34,7 +34,15 @@ export async function liveCases(wanted: (name: string) => boolean, json: boolean
       // Turn by turn, so that a busy neighbour disturbs both alike.
       for (let round = 0; round < ROUNDS; round++) {
         alone.push(run());
-        const watch = new Background(process.execPath, [PACKETD, 'watch', '--ifaces', 'lo', '--output', 'none', '--stats']);
+        const watch = new Background(process.execPath, [
+          PACKETD,
+          'watch',
+          '--ifaces',
+          'lo',
+          '--output',
+          'none',
+          '--stats',
+        ]);
         await watch.said('watching');
         watched.push(run());
         await sleep(300);

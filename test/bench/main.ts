@@ -7,8 +7,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { PACKETD } from '../e2e/support.js';
-import { liveCases } from './live.js';
 import { CAPTURES, type Capture } from './captures.js';
+import { liveCases } from './live.js';
 import { measure } from './processes.js';
 
 interface Row {
@@ -26,7 +26,11 @@ interface Row {
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { json: { type: 'boolean' }, against: { type: 'string', multiple: true }, keep: { type: 'string' } },
+  options: {
+    json: { type: 'boolean' },
+    against: { type: 'string', multiple: true },
+    keep: { type: 'string' },
+  },
 });
 const wanted = (name: string) => positionals.length === 0 || positionals.some((part) => name.includes(part));
 const directory = values.keep ?? mkdtempSync(join(tmpdir(), 'packetd-bench-'));

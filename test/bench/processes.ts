@@ -14,7 +14,9 @@ export interface Usage {
 /** Runs a command to its end and measures it with all its threads: CPU by `times` of the shell that waits for it. */
 export async function measure(command: string, args: readonly string[]): Promise<Usage> {
   const script = '"$@" >/dev/null & child=$!; echo $child >&3; wait $child; code=$?; times >&3; exit $code';
-  const shell = spawn('bash', ['-c', script, 'bash', command, ...args], { stdio: ['ignore', 'ignore', 'pipe', 'pipe'] });
+  const shell = spawn('bash', ['-c', script, 'bash', command, ...args], {
+    stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
+  });
   let stderr = '';
   let told = '';
   let peakMegabytes = 0;
@@ -54,7 +56,10 @@ function seconds(text: string): number {
 export function usageOf(pid: number): { cpuSeconds: number; peakMegabytes: number } {
   const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1].split(' ');
   const peak = /VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'));
-  return { cpuSeconds: (Number(fields[11]) + Number(fields[12])) / 100, peakMegabytes: Number(peak?.[1] ?? 0) / 1024 };
+  return {
+    cpuSeconds: (Number(fields[11]) + Number(fields[12])) / 100,
+    peakMegabytes: Number(peak?.[1] ?? 0) / 1024,
+  };
 }
 
 export function has(program: string): boolean {
@@ -114,7 +119,8 @@ export class Background {
   async said(text: string, timeoutMs = 10_000): Promise<void> {
     const until = Date.now() + timeoutMs;
     while (!this.stderr.includes(text)) {
-      if (Date.now() > until || this.child.exitCode !== null) throw new Error(`waited for '${text}': ${this.stderr}`);
+      if (Date.now() > until || this.child.exitCode !== null)
+        throw new Error(`waited for '${text}': ${this.stderr}`);
       await sleep(20);
     }
   }

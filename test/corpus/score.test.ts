@@ -46,8 +46,14 @@ it('the corpus: nothing spurious, no crash, hard items exact', { skip, timeout: 
       rows: Row[];
       spurious: unknown[][];
     }[];
-    assert.deepEqual(results.filter((r) => r.crash || r.timeout).map((r) => r.file), []);
-    assert.deepEqual(results.flatMap((r) => r.spurious.map((s) => [r.file, ...s])), []);
+    assert.deepEqual(
+      results.filter((r) => r.crash || r.timeout).map((r) => r.file),
+      [],
+    );
+    assert.deepEqual(
+      results.flatMap((r) => r.spurious.map((s) => [r.file, ...s])),
+      [],
+    );
     for (const protocol of PROTOCOL_NAMES) {
       const rows = results.flatMap((r) => r.rows).filter((row) => row[0] === protocol);
       const exact = rows.filter((row) => row[2] === 'exact').length;

@@ -12,7 +12,13 @@ import { PACKETD, packetd } from './support.js';
 function httpCapture(): Buffer {
   const out: Buffer[] = [Buffer.from('d4c3b2a1020004000000000000000000ffff000065000000', 'hex')];
   let time = 0;
-  const segment = (fromClient: boolean, sequence: number, acknowledgement: number, flags: number, payload = '') => {
+  const segment = (
+    fromClient: boolean,
+    sequence: number,
+    acknowledgement: number,
+    flags: number,
+    payload = '',
+  ) => {
     const body = Buffer.from(payload, 'latin1');
     const packet = Buffer.alloc(40 + body.length);
     packet[0] = 0x45;
@@ -29,7 +35,8 @@ function httpCapture(): Buffer {
     packet.set(body, 40);
     const header = Buffer.alloc(16);
     header.writeUInt32LE(1_700_000_000, 0);
-    header.writeUInt32LE((time += 1000), 4);
+    time += 1000;
+    header.writeUInt32LE(time, 4);
     header.writeUInt32LE(packet.length, 8);
     header.writeUInt32LE(packet.length, 12);
     out.push(header, packet);
@@ -62,7 +69,10 @@ describe('packetd watch', () => {
     assert.equal(d['@timestamp'], '2023-11-14T22:13:20.004000000Z');
     assert.equal(d.event.duration, 1_000_000);
     assert.equal(d.event.outcome, 'success');
-    assert.deepEqual([d.client.address, d.client.port, d.server.address, d.server.port], ['10.0.0.1', 40_000, '10.0.0.2', 8123]);
+    assert.deepEqual(
+      [d.client.address, d.client.port, d.server.address, d.server.port],
+      ['10.0.0.1', 40_000, '10.0.0.2', 8123],
+    );
     assert.deepEqual([d.packetd.protocol, d.packetd.operation, d.packetd.status], ['http', 'GET', 'OK']);
     assert.equal(d.http.response.status_code, 200);
     assert.equal(d.url.path, '/users/42');
@@ -81,7 +91,10 @@ describe('packetd watch', () => {
   });
 
   it('ends quietly when the reader does', () => {
-    const out = execFileSync('sh', ['-c', `${process.execPath} ${PACKETD} watch --pcap-file ${capture} --json | head -c 1; echo " $?"`]);
+    const out = execFileSync('sh', [
+      '-c',
+      `${process.execPath} ${PACKETD} watch --pcap-file ${capture} --json | head -c 1; echo " $?"`,
+    ]);
     assert.equal(out.toString(), '{ 0\n');
   });
 
@@ -103,7 +116,14 @@ describe('packetd watch', () => {
   it('watches only what the rules name', async () => {
     const other = await packetd(['watch', '--pcap-file', capture, '--json', '--proto', 'http;80']);
     assert.equal(other.out, '');
-    const named = await packetd(['watch', '--pcap-file', capture, '--json', '--proto', 'http;80,8123;10.0.0.2']);
+    const named = await packetd([
+      'watch',
+      '--pcap-file',
+      capture,
+      '--json',
+      '--proto',
+      'http;80,8123;10.0.0.2',
+    ]);
     assert.equal(named.out.trim().split('\n').length, 1);
   });
 });

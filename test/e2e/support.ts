@@ -69,7 +69,10 @@ export class Watch {
 }
 
 /** Runs packetd to its end. */
-export function packetd(args: readonly string[], input?: Uint8Array): Promise<{ out: string; err: string; code: number | null }> {
+export function packetd(
+  args: readonly string[],
+  input?: Uint8Array,
+): Promise<{ out: string; err: string; code: number | null }> {
   return new Promise((resolve) => {
     const child = spawn(process.execPath, [PACKETD, ...args], { stdio: ['pipe', 'pipe', 'pipe'] });
     let out = '';

@@ -31,17 +31,24 @@ const duration = z.union([z.number().nonnegative(), z.string()]).transform((valu
   return z.NEVER;
 });
 
-const rule = z.union([
-  z.string().transform((text, context) => readRule(text, context)),
-  z
-    .strictObject({
-      name: z.string().optional(),
-      protocol: z.string(),
-      ports: z.array(z.number()),
-      host: z.string().default(''),
-    })
-    .transform((r, context) => readRule(`${r.protocol};${r.ports.join(',')};${r.host}`, context)),
-]);
+/** 'http;80,8080', or { protocol, ports, host } as the Go program's configuration has it. */
+const rule = z.unknown().transform((value, context) => {
+  if (typeof value === 'string') return readRule(value, context);
+  const shaped = ruleObject.safeParse(value);
+  if (shaped.success)
+    return readRule(`${shaped.data.protocol};${shaped.data.ports.join(',')};${shaped.data.host}`, context);
+  context.addIssue({
+    code: 'custom',
+    message: `${z.prettifyError(shaped.error)}; a rule is 'protocol;port,port[;host]'`,
+  });
+  return z.NEVER;
+});
+const ruleObject = z.strictObject({
+  name: z.string().optional(),
+  protocol: z.string(),
+  ports: z.array(z.number()),
+  host: z.string().default(''),
+});
 
 function readRule(text: string, context: z.RefinementCtx) {
   try {
@@ -71,12 +78,24 @@ function key(
 
 export const KEYS: readonly Key[] = [
   key('logger.stdout', flag, false, BOTH, 'Log to stdout instead of stderr.'),
-  key('logger.level', z.enum(['debug', 'info', 'warn', 'error']), 'info', BOTH, 'debug, info, warn or error.'),
+  key(
+    'logger.level',
+    z.enum(['debug', 'info', 'warn', 'error']),
+    'info',
+    BOTH,
+    'debug, info, warn or error.',
+  ),
   key('logger.filename', text, '', BOTH, 'Log to this file instead; empty logs to stderr.'),
 
   key('sensor.name', text, '', AGENT, "Name of this sensor in every record; empty is the host's name."),
 
-  key('sniffer.ifaces', text, 'any', AGENT, "Interfaces: 'any', a name, a comma list or a regular expression."),
+  key(
+    'sniffer.ifaces',
+    text,
+    'any',
+    AGENT,
+    "Interfaces: 'any', a name, a comma list or a regular expression.",
+  ),
   key(
     'sniffer.engine',
     z.enum(['afpacket', 'cap']),
@@ -86,8 +105,20 @@ export const KEYS: readonly Key[] = [
   ),
   key('sniffer.ipVersion', z.enum(['', 'v4', 'v6']), '', AGENT, 'v4 or v6 watches only that; empty both.'),
   key('sniffer.noPromisc', flag, false, AGENT, 'Leave the interfaces out of promiscuous mode.'),
-  key('sniffer.blockNum', z.number().int().min(2), 32, AGENT, 'Blocks of 1 MiB in the capture ring of each thread.'),
-  key('sniffer.workers', z.number().int().min(1), 1, AGENT, 'Capture threads, which share the traffic by connection.'),
+  key(
+    'sniffer.blockNum',
+    z.number().int().min(2),
+    32,
+    AGENT,
+    'Blocks of 1 MiB in the capture ring of each thread.',
+  ),
+  key(
+    'sniffer.workers',
+    z.number().int().min(1),
+    1,
+    AGENT,
+    'Capture threads, which share the traffic by connection.',
+  ),
   key('sniffer.file', text, '', AGENT, 'Read this pcap or pcapng file instead of an interface.'),
   key(
     'sniffer.protocols.rules',
@@ -97,7 +128,13 @@ export const KEYS: readonly Key[] = [
     "Watch only these: 'http;80,8080', or { protocol: http, ports: [80, 8080], host: 10.0.0.1 }.\nEmpty: every protocol is detected on any port.",
   ),
 
-  key('controller.layer4Metrics.enabled', flag, false, BOTH, 'Count connections, packets and bytes per server endpoint.'),
+  key(
+    'controller.layer4Metrics.enabled',
+    flag,
+    false,
+    BOTH,
+    'Count connections, packets and bytes per server endpoint.',
+  ),
   key(
     'controller.layer4Metrics.requireLabels',
     texts,
@@ -107,10 +144,28 @@ export const KEYS: readonly Key[] = [
   ),
   key('controller.connExpired', duration, '5m', AGENT, 'A connection without packets for this long is over.'),
   key('controller.decoder.headers', flag, true, AGENT, 'Record HTTP headers (secrets are always redacted).'),
-  key('controller.decoder.bodyBytes', count, 0, AGENT, 'Record at most this many bytes of textual HTTP bodies.'),
+  key(
+    'controller.decoder.bodyBytes',
+    count,
+    0,
+    AGENT,
+    'Record at most this many bytes of textual HTTP bodies.',
+  ),
   key('controller.decoder.keys', flag, false, AGENT, 'Record Redis keys.'),
-  key('controller.decoder.maxPending', z.number().int().min(1), 65_536, AGENT, 'Unanswered requests kept per connection.'),
-  key('controller.decoder.datagramTimeout', duration, '10s', AGENT, 'A DNS query unanswered for this long is NO_RESPONSE.'),
+  key(
+    'controller.decoder.maxPending',
+    z.number().int().min(1),
+    65_536,
+    AGENT,
+    'Unanswered requests kept per connection.',
+  ),
+  key(
+    'controller.decoder.datagramTimeout',
+    duration,
+    '10s',
+    AGENT,
+    'A DNS query unanswered for this long is NO_RESPONSE.',
+  ),
   key('controller.decoder.multicastDns', flag, false, AGENT, 'Decode mDNS and LLMNR too.'),
 
   key('nats.servers', texts, ['nats://127.0.0.1:4222'], BOTH, 'NATS servers with JetStream.'),
@@ -122,12 +177,36 @@ export const KEYS: readonly Key[] = [
   key('nats.tls.ca', text, '', BOTH, 'Path of the CA certificate.'),
   key('nats.tls.cert', text, '', BOTH, 'Path of the client certificate.'),
   key('nats.tls.key', text, '', BOTH, "Path of the client certificate's key."),
-  key('nats.bufferMegabytes', z.number().int().min(1), 64, AGENT, 'Batches kept while NATS is away; then the oldest go, counted.'),
+  key(
+    'nats.bufferMegabytes',
+    z.number().int().min(1),
+    64,
+    AGENT,
+    'Batches kept while NATS is away; then the oldest go, counted.',
+  ),
 
   key('metricsStorage.enabled', flag, true, COLLECTOR, 'Aggregate roundtrips into metrics.'),
-  key('metricsStorage.expired', duration, '5m', COLLECTOR, 'A series without growth for this long is dropped.'),
-  key('metricsStorage.vmHistogram', flag, false, COLLECTOR, "VictoriaMetrics' vmrange buckets instead of le."),
-  key('metricsStorage.seriesBudget', z.number().int().min(1), 2000, COLLECTOR, 'Series per metric; the rest is counted in `_other`.'),
+  key(
+    'metricsStorage.expired',
+    duration,
+    '5m',
+    COLLECTOR,
+    'A series without growth for this long is dropped.',
+  ),
+  key(
+    'metricsStorage.vmHistogram',
+    flag,
+    false,
+    COLLECTOR,
+    "VictoriaMetrics' vmrange buckets instead of le.",
+  ),
+  key(
+    'metricsStorage.seriesBudget',
+    z.number().int().min(1),
+    2000,
+    COLLECTOR,
+    'Series per metric; the rest is counted in `_other`.',
+  ),
   key(
     'processor',
     z.array(
@@ -142,31 +221,94 @@ export const KEYS: readonly Key[] = [
   ),
 
   key('exporter.metrics.enabled', flag, false, COLLECTOR, 'Write metrics by Prometheus remote write.'),
-  key('exporter.metrics.endpoint', text, 'http://127.0.0.1:9090/api/v1/write', COLLECTOR, 'Remote-write URL.'),
+  key(
+    'exporter.metrics.endpoint',
+    text,
+    'http://127.0.0.1:9090/api/v1/write',
+    COLLECTOR,
+    'Remote-write URL.',
+  ),
   key('exporter.metrics.interval', duration, '15s', COLLECTOR, 'How often.'),
   key('exporter.metrics.timeout', duration, '15s', COLLECTOR, 'Time-out of one request.'),
-  key('exporter.metrics.headers', headers, {}, COLLECTOR, 'Further request headers, such as Authorization.', true),
+  key(
+    'exporter.metrics.headers',
+    headers,
+    {},
+    COLLECTOR,
+    'Further request headers, such as Authorization.',
+    true,
+  ),
 
   key('exporter.traces.enabled', flag, false, COLLECTOR, 'Send spans by OTLP.'),
-  key('exporter.traces.endpoint', text, 'http://127.0.0.1:4318/v1/traces', COLLECTOR, 'OTLP URL; http://host:4317 for grpc.'),
+  key(
+    'exporter.traces.endpoint',
+    text,
+    'http://127.0.0.1:4318/v1/traces',
+    COLLECTOR,
+    'OTLP URL; http://host:4317 for grpc.',
+  ),
   key('exporter.traces.protocol', z.enum(['http', 'grpc']), 'http', COLLECTOR, 'http (protobuf) or grpc.'),
   key('exporter.traces.timeout', duration, '15s', COLLECTOR, 'Time-out of one request.'),
-  key('exporter.traces.sampleRatio', z.number().min(0).max(1), 1, COLLECTOR, 'Share of traces kept; errors and slow ones always are.'),
+  key(
+    'exporter.traces.sampleRatio',
+    z.number().min(0).max(1),
+    1,
+    COLLECTOR,
+    'Share of traces kept; errors and slow ones always are.',
+  ),
   key('exporter.traces.slow', duration, '1s', COLLECTOR, 'A roundtrip this long is slow.'),
-  key('exporter.traces.headers', headers, {}, COLLECTOR, 'Further request headers, such as Authorization.', true),
+  key(
+    'exporter.traces.headers',
+    headers,
+    {},
+    COLLECTOR,
+    'Further request headers, such as Authorization.',
+    true,
+  ),
 
   key('exporter.roundtrips.enabled', flag, false, COLLECTOR, 'Write every roundtrip as a JSON document.'),
   key('exporter.roundtrips.console', flag, false, COLLECTOR, 'To stdout.'),
   key('exporter.roundtrips.filename', text, '', COLLECTOR, 'To this file, rotated.'),
-  key('exporter.roundtrips.maxSize', z.number().positive(), 100, COLLECTOR, 'Size at which the file is rotated, MB.'),
+  key(
+    'exporter.roundtrips.maxSize',
+    z.number().positive(),
+    100,
+    COLLECTOR,
+    'Size at which the file is rotated, MB.',
+  ),
   key('exporter.roundtrips.maxBackups', count, 10, COLLECTOR, 'Rotated files to keep.'),
-  key('exporter.roundtrips.elasticsearch.servers', texts, [], COLLECTOR, 'To Elasticsearch: URLs, empty for none.'),
-  key('exporter.roundtrips.elasticsearch.namespace', text, 'default', COLLECTOR, 'Data streams are logs-packetd.<protocol>-<namespace>.'),
+  key(
+    'exporter.roundtrips.elasticsearch.servers',
+    texts,
+    [],
+    COLLECTOR,
+    'To Elasticsearch: URLs, empty for none.',
+  ),
+  key(
+    'exporter.roundtrips.elasticsearch.namespace',
+    text,
+    'default',
+    COLLECTOR,
+    'Data streams are logs-packetd.<protocol>-<namespace>.',
+  ),
   key('exporter.roundtrips.elasticsearch.username', text, '', COLLECTOR, 'User, with password.'),
   key('exporter.roundtrips.elasticsearch.password', text, '', COLLECTOR, 'Password of the user.', true),
-  key('exporter.roundtrips.elasticsearch.apiKey', text, '', COLLECTOR, 'API key, instead of user and password.', true),
+  key(
+    'exporter.roundtrips.elasticsearch.apiKey',
+    text,
+    '',
+    COLLECTOR,
+    'API key, instead of user and password.',
+    true,
+  ),
   key('exporter.roundtrips.elasticsearch.ca', text, '', COLLECTOR, 'Path of the CA certificate.'),
-  key('exporter.roundtrips.elasticsearch.deadLetter', text, '', COLLECTOR, 'File for documents that Elasticsearch refuses.'),
+  key(
+    'exporter.roundtrips.elasticsearch.deadLetter',
+    text,
+    '',
+    COLLECTOR,
+    'File for documents that Elasticsearch refuses.',
+  ),
 
   key('server.enabled', flag, true, BOTH, 'Serve metrics, the live tail and the web page.'),
   key('server.address', text, '127.0.0.1:9091', BOTH, 'Address to listen on: host:port.'),

@@ -36,7 +36,9 @@ describe('a configuration file', () => {
 
   it('reads rules and durations', () => {
     const config = loadConfig(
-      file("sniffer.protocols:\n  rules:\n    - 'http;80,8080'\n    - { name: r, protocol: redis, ports: [6379], host: 10.0.0.1 }\ncontroller.connExpired: 90s\n"),
+      file(
+        "sniffer.protocols:\n  rules:\n    - 'http;80,8080'\n    - { name: r, protocol: redis, ports: [6379], host: 10.0.0.1 }\ncontroller.connExpired: 90s\n",
+      ),
       {},
     );
     assert.deepEqual(config.get('sniffer.protocols.rules'), [
@@ -47,15 +49,26 @@ describe('a configuration file', () => {
   });
 
   const mistakes: [name: string, text: string, message: RegExp][] = [
-    ['an unknown key', 'logger:\n  levle: debug\n', /line 2: unknown key logger\.levle; did you mean logger\.level\?/],
+    [
+      'an unknown key',
+      'logger:\n  levle: debug\n',
+      /line 2: unknown key logger\.levle; did you mean logger\.level\?/,
+    ],
     ['a wrong value', 'logger.level: loud\n', /line 1: logger\.level: /],
-    ['a wrong rule', "sniffer.protocols.rules: ['htpp;80']\n", /line 1: sniffer\.protocols\.rules.*'htpp' is no protocol/],
+    [
+      'a wrong rule',
+      "sniffer.protocols.rules: ['htpp;80']\n",
+      /line 1: sniffer\.protocols\.rules.*'htpp' is no protocol/,
+    ],
     ['a value for a group', 'server: yes\n', /line 1: server holds further keys/],
     ['broken YAML', 'a: [1\n', /line \d/],
   ];
   for (const [name, text, message] of mistakes) {
     it(`refuses ${name} and says where`, () => {
-      assert.throws(() => loadConfig(file(text), {}), (error: ConfigError) => error.name === 'ConfigError' && message.test(error.message));
+      assert.throws(
+        () => loadConfig(file(text), {}),
+        (error: ConfigError) => error.name === 'ConfigError' && message.test(error.message),
+      );
     });
   }
 });
@@ -81,7 +94,13 @@ describe('the environment', () => {
   });
 
   it('refuses what it does not know, but not what Kubernetes adds', () => {
-    assert.throws(() => loadConfig(undefined, { PACKETD_LOGER_LEVEL: 'x' }), /did you mean PACKETD_LOGGER_LEVEL/);
-    loadConfig(undefined, { PACKETD_COLLECTOR_SERVICE_HOST: '10.0.0.1', PACKETD_COLLECTOR_PORT_9091_TCP: 'tcp://10.0.0.1:9091' });
+    assert.throws(
+      () => loadConfig(undefined, { PACKETD_LOGER_LEVEL: 'x' }),
+      /did you mean PACKETD_LOGGER_LEVEL/,
+    );
+    loadConfig(undefined, {
+      PACKETD_COLLECTOR_SERVICE_HOST: '10.0.0.1',
+      PACKETD_COLLECTOR_PORT_9091_TCP: 'tcp://10.0.0.1:9091',
+    });
   });
 });

@@ -25,7 +25,10 @@ interface Given {
 
 /** Name of a key's environment variable: server.address → PACKETD_SERVER_ADDRESS. */
 export function variableOf(path: string): string {
-  return `PACKETD_${path.replace(/([a-z0-9])([A-Z])/g, '$1_$2').replaceAll('.', '_').toUpperCase()}`;
+  return `PACKETD_${path
+    .replace(/([a-z0-9])([A-Z])/g, '$1_$2')
+    .replaceAll('.', '_')
+    .toUpperCase()}`;
 }
 
 /**
@@ -61,13 +64,17 @@ function readFile(file: string, given: Map<string, Given>): void {
   try {
     source = readFileSync(file, 'utf8');
   } catch (error) {
-    throw new ConfigError(`cannot read ${file} (${(error as NodeJS.ErrnoException).code}); packetd config prints one to start from`);
+    throw new ConfigError(
+      `cannot read ${file} (${(error as NodeJS.ErrnoException).code}); packetd config prints one to start from`,
+    );
   }
   const lines = new LineCounter();
   const document = parseDocument(source, { lineCounter: lines });
   if (document.errors.length > 0) {
     const error = document.errors[0];
-    throw new ConfigError(`${file} line ${lines.linePos(error.pos[0]).line}: ${error.message.split('\n')[0]}`);
+    throw new ConfigError(
+      `${file} line ${lines.linePos(error.pos[0]).line}: ${error.message.split('\n')[0]}`,
+    );
   }
   if (document.contents === null) return;
   if (!isMap(document.contents)) throw new ConfigError(`${file}: a configuration is a list of keys`);
@@ -75,7 +82,11 @@ function readFile(file: string, given: Map<string, Given>): void {
 }
 
 /** Nested maps and dotted names (`logger.level: info`) mean the same. */
-function walk(map: YAMLMap, prefix: string, at: { file: string; lines: LineCounter; given: Map<string, Given> }): void {
+function walk(
+  map: YAMLMap,
+  prefix: string,
+  at: { file: string; lines: LineCounter; given: Map<string, Given> },
+): void {
   for (const pair of map.items) {
     const name = isScalar(pair.key) ? String(pair.key.value) : String(pair.key);
     const path = prefix + name;
@@ -112,12 +123,20 @@ function readEnvironment(environment: NodeJS.ProcessEnv, given: Map<string, Give
     }
     if (KUBERNETES_SERVICE.test(name)) continue;
     const fileOf = name.endsWith('_FILE') ? byVariable.get(name.slice(0, -5)) : undefined;
-    if (fileOf === undefined) throw new ConfigError(`unknown variable ${name}; did you mean ${nearestOf(name, [...byVariable.keys()])}?`);
+    if (fileOf === undefined)
+      throw new ConfigError(
+        `unknown variable ${name}; did you mean ${nearestOf(name, [...byVariable.keys()])}?`,
+      );
     try {
-      given.set(fileOf.path, { value: fromText(fileOf, readFileSync(raw, 'utf8').trim(), name), where: `file of ${name}` });
+      given.set(fileOf.path, {
+        value: fromText(fileOf, readFileSync(raw, 'utf8').trim(), name),
+        where: `file of ${name}`,
+      });
     } catch (error) {
       if (error instanceof ConfigError) throw error;
-      throw new ConfigError(`variable ${name}: cannot read ${raw} (${(error as NodeJS.ErrnoException).code})`);
+      throw new ConfigError(
+        `variable ${name}: cannot read ${raw} (${(error as NodeJS.ErrnoException).code})`,
+      );
     }
   }
 }
@@ -126,7 +145,8 @@ function readEnvironment(environment: NodeJS.ProcessEnv, given: Map<string, Give
 function fromText(key: Key, raw: string, name: string): unknown {
   if (typeof key.fallback === 'string' && key.type.safeParse(raw).success) return raw;
   const document = parseDocument(raw);
-  if (document.errors.length > 0) throw new ConfigError(`variable ${name}: ${document.errors[0].message.split('\n')[0]}`);
+  if (document.errors.length > 0)
+    throw new ConfigError(`variable ${name}: ${document.errors[0].message.split('\n')[0]}`);
   const value: unknown = document.toJSON();
   if (Array.isArray(key.fallback) && !Array.isArray(value)) {
     return raw === '' ? [] : raw.split(',').map((part) => part.trim());
@@ -184,7 +204,9 @@ export function referenceConfig(command: 'up' | Role): string {
     open = groups;
     const indent = '  '.repeat(groups.length);
     for (const comment of key.comment.split('\n')) out.push(`${indent}# ${comment}`);
-    out.push(`${indent}${parts.at(-1)}: ${JSON.stringify(key.fallback)} # ${variableOf(key.path)}${key.secret ? ' or …_FILE' : ''}`);
+    out.push(
+      `${indent}${parts.at(-1)}: ${JSON.stringify(key.fallback)} # ${variableOf(key.path)}${key.secret ? ' or …_FILE' : ''}`,
+    );
   }
   return `${out.join('\n')}\n`;
 }

@@ -4,6 +4,7 @@
  */
 import { writeSync } from 'node:fs';
 import type { BatchOutput } from '@packetd/sensor/protocols/records';
+import { eachRecord, RECORD } from './batch.js';
 
 export interface Printer extends BatchOutput {
   close(): Promise<void>;
@@ -35,23 +36,13 @@ export async function makeOutput(options: PrinterOptions): Promise<Printer> {
   let left = options.count;
   return {
     batch(bytes, length) {
-      if (formats.length === 0 && left === Number.POSITIVE_INFINITY) return;
-      let at = 0;
-      while (at < length && left > 0) {
-        // One field `roundtrips` of RoundTripBatch: tag, length, record. Others are passed over.
-        const tag = bytes[at++];
-        let size = 0;
-        for (let shift = 1; ; shift *= 128) {
-          const byte = bytes[at++];
-          size += (byte & 0x7f) * shift;
-          if (byte < 0x80) break;
-        }
-        if (tag === ROUNDTRIPS) {
-          for (const format of formats) format.record(bytes, at, at + size);
-          if (--left === 0) options.done();
-        }
-        at += size;
-      }
+      if (left <= 0 || (formats.length === 0 && left === Number.POSITIVE_INFINITY)) return;
+      eachRecord(bytes, length, RECORD, (start, end) => {
+        for (const format of formats) format.record(bytes, start, end);
+        if (--left > 0) return true;
+        options.done();
+        return false;
+      });
       for (const format of formats) format.flush();
     },
     async close() {
@@ -60,9 +51,6 @@ export async function makeOutput(options: PrinterOptions): Promise<Printer> {
     },
   };
 }
-
-/** `RoundTripBatch.roundtrips`, field 2 of wire type 2. */
-const ROUNDTRIPS = 18;
 
 type Write = (bytes: Uint8Array, length: number) => void;
 

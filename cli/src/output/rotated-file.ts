@@ -15,7 +15,9 @@ export class RotatedFile {
     try {
       this.fd = openSync(path, 'a', 0o640);
     } catch (error) {
-      throw new UserError(`cannot write ${path} (${(error as NodeJS.ErrnoException).code}); choose another file`);
+      throw new UserError(
+        `cannot write ${path} (${(error as NodeJS.ErrnoException).code}); choose another file`,
+      );
     }
     this.size = fstatSync(this.fd).size;
   }

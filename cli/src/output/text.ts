@@ -58,7 +58,10 @@ export function line(d: Shown, columns: number, colours: boolean): string {
   const head = `${time} ${ends.padEnd(columns >= 120 ? 44 : 18)} ${d.packetd.protocol.padEnd(5)} `;
   const asked = printable([d.packetd.operation, d.packetd.target].filter(Boolean).join(' '));
   const room = Math.max(8, columns - head.length - tail.length);
-  const middle = asked.length > room ? `${asked.slice(0, room - 1)}…` : asked.padEnd(columns >= 120 ? Math.min(room, 40) : room);
+  const middle =
+    asked.length > room
+      ? `${asked.slice(0, room - 1)}…`
+      : asked.padEnd(columns >= 120 ? Math.min(room, 40) : room);
   const whole = `${head}${middle}${tail}`.slice(0, columns);
   if (!colours) return whole;
   const cut = Math.min(whole.length, head.length + middle.length);
@@ -91,5 +94,7 @@ function size(bytes = 0): string {
 
 /** Captured text must not drive the terminal: control characters become their pictures. */
 function printable(text: string): string {
-  return text.replace(/[\u0000-\u001f\u007f-\u009f]/g, (c) => (c < '\u0020' ? String.fromCharCode(0x2400 + c.charCodeAt(0)) : '\ufffd'));
+  return text.replace(/[\u0000-\u001f\u007f-\u009f]/g, (c) =>
+    c < '\u0020' ? String.fromCharCode(0x2400 + c.charCodeAt(0)) : '\ufffd',
+  );
 }

@@ -81,14 +81,26 @@ const segments = fc
   });
 const acks = fc.record({ kind: fc.constant('ack' as const), offset: fc.nat(SIZE) });
 const events = fc.array(
-  fc.oneof({ weight: 6, arbitrary: segments as fc.Arbitrary<Event> }, { weight: 1, arbitrary: acks as fc.Arbitrary<Event> }),
+  fc.oneof(
+    { weight: 6, arbitrary: segments as fc.Arbitrary<Event> },
+    { weight: 1, arbitrary: acks as fc.Arbitrary<Event> },
+  ),
   { maxLength: 60 },
 );
 /** A whole stream in pieces, swapped, lost and repeated as a network would. */
 const transfers = fc
-  .array(fc.record({ length: fc.integer({ min: 1, max: 40 }), swap: fc.nat(3), lost: fc.nat(9), again: fc.nat(9), ack: fc.nat(4) }), {
-    maxLength: 20,
-  })
+  .array(
+    fc.record({
+      length: fc.integer({ min: 1, max: 40 }),
+      swap: fc.nat(3),
+      lost: fc.nat(9),
+      again: fc.nat(9),
+      ack: fc.nat(4),
+    }),
+    {
+      maxLength: 20,
+    },
+  )
   .map((pieces) => {
     const out: { at: number; event: Event }[] = [];
     let offset = 0;
@@ -96,12 +108,16 @@ const transfers = fc
       const event: Event = { kind: 'segment', offset, length: piece.length, captured: piece.length };
       offset = Math.min(SIZE, offset + piece.length);
       if (piece.lost > 0) out.push({ at: i + piece.swap, event });
-      if (piece.again === 0) out.push({ at: i + 5, event: { ...event, offset: Math.max(0, event.offset - 3) } });
+      if (piece.again === 0)
+        out.push({ at: i + 5, event: { ...event, offset: Math.max(0, event.offset - 3) } });
       if (piece.ack === 0) out.push({ at: i + 4, event: { kind: 'ack', offset } });
     });
     return out.sort((a, b) => a.at - b.at).map(({ event }) => event);
   });
-const initial = fc.oneof(fc.constantFrom(0, 0xffffffff, 0x7fffffff, 0xffffff80, 0x7fffff80), fc.nat(0xffffffff));
+const initial = fc.oneof(
+  fc.constantFrom(0, 0xffffffff, 0x7fffffff, 0xffffff80, 0x7fffff80),
+  fc.nat(0xffffffff),
+);
 
 function contents(index: number, offset: number, captured: number): Uint8Array {
   const data = new Uint8Array(captured);
@@ -149,7 +165,9 @@ for (const [name, generated] of [
         });
         tracker.flush(1e9);
         model.end();
-        const expected = model.state.slice(0, model.next).map((s, offset) => (s >= 0 ? byteOf(s, offset) : -1));
+        const expected = model.state
+          .slice(0, model.next)
+          .map((s, offset) => (s >= 0 ? byteOf(s, offset) : -1));
         assert.deepEqual(stream.bytes, expected);
         accounted(tracker);
       }),
@@ -165,35 +183,43 @@ test('within small limits no byte is wrong or out of place and no limit is passe
     maxWaitNs: fc.constantFrom(1e6, 20e6, 1e9),
   });
   fc.assert(
-    fc.property(initial, limits, events, fc.array(fc.nat(30), { maxLength: 60 }), (isn, limit, list, waits) => {
-      const stream = new Stream();
-      const tracker = new TcpTracker(stream, limit);
-      const seen = new Map<number, Set<number>>();
-      let ms = 0;
-      tracker.packet(segment({ flags: 'S', seq: isn }));
-      list.forEach((event, index) => {
-        ms += waits[index] ?? 0;
-        if (event.kind === 'ack') {
-          tracker.packet(segment({ from: 'server', seq: 5001, ack: isn + 1 + event.offset, ms }));
-        } else {
-          const data = contents(index, event.offset, event.captured);
-          data.forEach((byte, i) => {
-            const at = event.offset + i;
-            seen.set(at, (seen.get(at) ?? new Set()).add(byte));
-          });
-          tracker.packet(segment({ seq: isn + 1 + event.offset, ack: 5001, data, length: event.length, ms }));
-        }
-        if (index % 3 === 0) tracker.tick(ms * 1e6);
-        assert.ok(tracker.counters.heldBytes <= Math.min(limit.maxHoldBytes, limit.maxTotalHoldBytes));
-      });
-      tracker.flush(ms * 1e6);
-      stream.bytes.forEach((byte, at) => {
-        assert.ok(byte === -1 || seen.get(at)?.has(byte), `offset ${at}`);
-      });
-      assert.equal(tracker.counters.gapBytes, stream.bytes.filter((byte) => byte === -1).length);
-      assert.equal(tracker.counters.deliveredBytes, stream.bytes.filter((byte) => byte !== -1).length);
-      accounted(tracker);
-    }),
+    fc.property(
+      initial,
+      limits,
+      events,
+      fc.array(fc.nat(30), { maxLength: 60 }),
+      (isn, limit, list, waits) => {
+        const stream = new Stream();
+        const tracker = new TcpTracker(stream, limit);
+        const seen = new Map<number, Set<number>>();
+        let ms = 0;
+        tracker.packet(segment({ flags: 'S', seq: isn }));
+        list.forEach((event, index) => {
+          ms += waits[index] ?? 0;
+          if (event.kind === 'ack') {
+            tracker.packet(segment({ from: 'server', seq: 5001, ack: isn + 1 + event.offset, ms }));
+          } else {
+            const data = contents(index, event.offset, event.captured);
+            data.forEach((byte, i) => {
+              const at = event.offset + i;
+              seen.set(at, (seen.get(at) ?? new Set()).add(byte));
+            });
+            tracker.packet(
+              segment({ seq: isn + 1 + event.offset, ack: 5001, data, length: event.length, ms }),
+            );
+          }
+          if (index % 3 === 0) tracker.tick(ms * 1e6);
+          assert.ok(tracker.counters.heldBytes <= Math.min(limit.maxHoldBytes, limit.maxTotalHoldBytes));
+        });
+        tracker.flush(ms * 1e6);
+        stream.bytes.forEach((byte, at) => {
+          assert.ok(byte === -1 || seen.get(at)?.has(byte), `offset ${at}`);
+        });
+        assert.equal(tracker.counters.gapBytes, stream.bytes.filter((byte) => byte === -1).length);
+        assert.equal(tracker.counters.deliveredBytes, stream.bytes.filter((byte) => byte !== -1).length);
+        accounted(tracker);
+      },
+    ),
     { numRuns: 1500 },
   );
 });

@@ -7,7 +7,8 @@
  *
  * Sequence numbers are kept as signed 32-bit integers; `(a - b) | 0` is their distance.
  */
-import type { Side, StreamHandler } from './stream.js';
+import type { TcpCounters } from './counters.js';
+import { type Half, HeldSegment, Position } from './half.js';
 
 /** Bookkeeping that a held segment is charged beside its bytes. */
 export const HELD_SEGMENT_OVERHEAD_BYTES = 128;
@@ -25,155 +26,6 @@ export interface ReassemblyOptions {
   readonly maxTotalHoldBytes: number;
   /** Time that a hole may stay without any progress. */
   readonly maxWaitNs: number;
-}
-
-/**
- * Figures of all connections since the start. Each captured payload byte is in exactly one of
- * deliveredBytes, skippedBytes, retransmittedBytes, lateBytes, implausibleBytes, ignoredBytes and
- * droppedBytes, or is held.
- */
-export class TcpCounters {
-  segments = 0;
-  /** Captured payload. */
-  payloadBytes = 0;
-  deliveredBytes = 0;
-  /** Payload of connections that the factory did not want. */
-  skippedBytes = 0;
-  /** Bytes seen before, among them the byte of a keep-alive probe. */
-  retransmittedBytes = 0;
-  /** Bytes of what had been given up as a gap. */
-  lateBytes = 0;
-  /** Bytes more than 1 GiB away from where the stream is. */
-  implausibleBytes = 0;
-  /** Bytes after a FIN, with a RST, or of connections that are over. */
-  ignoredBytes = 0;
-  /** Bytes that found no room in the hold. */
-  droppedBytes = 0;
-
-  /** Bytes reported as gaps, and why: the peer acknowledged them, … */
-  gapBytes = 0;
-  gapsAcknowledged = 0;
-  /** … the hold of the direction was full, … */
-  gapsHoldFull = 0;
-  /** … the hold of all connections was full, … */
-  gapsTotalHoldFull = 0;
-  /** … the wait limit had passed, … */
-  gapsWaited = 0;
-  /** … the frame was cut by the snap length, … */
-  gapsCut = 0;
-  /** … the connection ended, or … */
-  gapsClosed = 0;
-  /** … the stream went on more than 1 GiB away. */
-  gapsResynchronised = 0;
-
-  retransmittedSegments = 0;
-  outOfOrderSegments = 0;
-  keepAlives = 0;
-  implausibleSegments = 0;
-  implausibleAcks = 0;
-  /** RSTs outside the window, not believed. */
-  implausibleResets = 0;
-  /** RSTs, and packets from an endpoint to itself, that belong to no connection. */
-  straySegments = 0;
-
-  connectionsOpened = 0;
-  /** First seen without SYN or SYN-ACK. */
-  connectionsJoined = 0;
-  connectionsSkipped = 0;
-  closedFin = 0;
-  closedRst = 0;
-  closedIdle = 0;
-  closedEnd = 0;
-  closedEvicted = 0;
-  closedReused = 0;
-  synRetransmits = 0;
-  /** Now, bytes and bookkeeping. */
-  heldBytes = 0;
-}
-
-/** What is known of where a direction stands. */
-export const Position = {
-  UNKNOWN: 0,
-  /** `next` is a guess from a packet without payload; bytes further on are no gap. */
-  TENTATIVE: 1,
-  KNOWN: 2,
-} as const;
-export type Position = (typeof Position)[keyof typeof Position];
-
-class HeldSegment {
-  next: HeldSegment | null = null;
-  previous: HeldSegment | null = null;
-
-  /** `length` bytes of the stream, of which only `bytes` were captured. */
-  constructor(
-    readonly sequence: number,
-    public length: number,
-    public bytes: Uint8Array,
-    readonly timeNs: number,
-  ) {}
-}
-
-/** One direction of a connection: what `side` sends. */
-export class Half {
-  handler: StreamHandler | null = null;
-  position: Position = Position.UNKNOWN;
-  /** Sequence number of the next byte to deliver. */
-  next = 0;
-  /** The highest acknowledgement of the other side; valid unless UNKNOWN. */
-  acknowledged = 0;
-  hasInitial = false;
-  /** Sequence number of the SYN; valid with `hasInitial`. */
-  initial = 0;
-  hasPackets = false;
-  hasData = false;
-  finSeen = false;
-  finDelivered = false;
-  /** Sequence number of the FIN; valid with `finSeen`. */
-  finSequence = 0;
-  /** The last gap: [gapStart, gapEnd). */
-  gapStart = 0;
-  gapEnd = 0;
-  head: HeldSegment | null = null;
-  tail: HeldSegment | null = null;
-  heldBytes = 0;
-  /** Time of the last in-order bytes that came while something was held. */
-  progressNs = 0;
-  /** In the list of those that wait for a hole to be filled. */
-  waiting = false;
-  implausible = 0;
-  implausibleNext = 0;
-
-  constructor(readonly side: Side) {}
-
-  /** For a new connection; nothing is held. `waiting` stays, as it tells about a list. */
-  reset(): void {
-    this.handler = null;
-    this.position = Position.UNKNOWN;
-    this.next = 0;
-    this.acknowledged = 0;
-    this.hasInitial = false;
-    this.initial = 0;
-    this.hasPackets = false;
-    this.hasData = false;
-    this.finSeen = false;
-    this.finDelivered = false;
-    this.finSequence = 0;
-    this.gapStart = 0;
-    this.gapEnd = 0;
-    this.progressNs = 0;
-    this.implausible = 0;
-    this.implausibleNext = 0;
-  }
-
-  start(position: Position, next: number): void {
-    this.position = position;
-    this.next = next;
-    this.acknowledged = next;
-  }
-
-  get pending(): boolean {
-    return this.head !== null || (this.finSeen && !this.finDelivered);
-  }
 }
 
 /** What `segment` found. */
@@ -503,7 +355,7 @@ export class Reassembly {
           half.heldBytes + pieceCost <= options.maxHoldBytes &&
           counters.heldBytes + pieceCost <= options.maxTotalHoldBytes
         ) {
-          const held = new HeldSegment(from, room, bytes.slice(start + copyFrom, start + copyTo), timeNs);
+          const held = new HeldSegment(from, room, copyOf(bytes, start + copyFrom, start + copyTo), timeNs);
           this.link(half, held, previous);
           previous = held;
         } else {
@@ -559,4 +411,11 @@ export class Reassembly {
       this.link(half, held, half.tail);
     }
   }
+}
+
+/** Not `slice`, which copies nothing of a `Buffer`. */
+function copyOf(bytes: Uint8Array, start: number, end: number): Uint8Array {
+  const copy = new Uint8Array(end - start);
+  copy.set(bytes.subarray(start, end));
+  return copy;
 }

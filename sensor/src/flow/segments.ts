@@ -33,7 +33,8 @@ export function segment(f: SegmentFields): Packet {
   const client = f.client ?? CLIENT;
   const server = f.server ?? SERVER;
   const [source, destination] = f.from === 'server' ? [server, client] : [client, server];
-  const payload = typeof f.data === 'string' ? new TextEncoder().encode(f.data) : (f.data ?? new Uint8Array(0));
+  const payload =
+    typeof f.data === 'string' ? new TextEncoder().encode(f.data) : (f.data ?? new Uint8Array(0));
   // Not at offset 0, so that a mixed-up offset shows.
   p.bytes = new Uint8Array(payload.length + 11).fill(0xee);
   p.bytes.set(payload, 7);

@@ -158,8 +158,11 @@ export function readNetwork(c: Cursor): ParseStatus {
         if (status !== ParseStatus.OK) return status;
         break;
       }
-      default:
-        return c.etherType < MIN_ETHER_TYPE ? readLlc(c) : ParseStatus.NOT_IP;
+      default: {
+        if (c.etherType >= MIN_ETHER_TYPE) return ParseStatus.NOT_IP;
+        const status = readSnap(c);
+        if (status !== ParseStatus.OK) return status;
+      }
     }
   }
   return ParseStatus.TOO_DEEP;
@@ -227,8 +230,13 @@ function readMpls(c: Cursor): ParseStatus {
   return ParseStatus.TOO_DEEP;
 }
 
-/** 802.2: DSAP, SSAP, control; SNAP has organisation (3) and EtherType (2) after them. */
 function readLlc(c: Cursor): ParseStatus {
+  const status = readSnap(c);
+  return status === ParseStatus.OK ? readNetwork(c) : status;
+}
+
+/** 802.2: DSAP, SSAP, control; SNAP has organisation (3) and EtherType (2) after them. Stops at what that names. */
+function readSnap(c: Cursor): ParseStatus {
   if (c.position + 8 > c.end) return ParseStatus.NOT_IP;
   const { bytes, position } = c;
   if (bytes[position] !== 0xaa || bytes[position + 1] !== 0xaa || bytes[position + 2] !== 0x03)
@@ -238,8 +246,7 @@ function readLlc(c: Cursor): ParseStatus {
   if (organisation !== 0 && organisation !== 0x0000f8) return ParseStatus.NOT_IP;
   c.etherType = readUint16(bytes, position + 6);
   c.position += 8;
-  if (c.etherType < MIN_ETHER_TYPE) return ParseStatus.NOT_IP;
-  return isIp(c.etherType) ? ParseStatus.OK : readNetwork(c);
+  return c.etherType < MIN_ETHER_TYPE ? ParseStatus.NOT_IP : ParseStatus.OK;
 }
 
 /** Frame control (1), destination (6), source (6); 0x50 in the upper half of frame control is LLC. */

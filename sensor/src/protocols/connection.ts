@@ -18,7 +18,13 @@ import {
   Verdict,
 } from './decoder.js';
 import type { Exchange, ExchangePool } from './exchange.js';
-import { type Endpoints, encodeEndpoint, makeEndpoints, type RecordEncoder, TRANSPORT_TCP } from './records.js';
+import {
+  type Endpoints,
+  encodeEndpoint,
+  makeEndpoints,
+  type RecordEncoder,
+  TRANSPORT_TCP,
+} from './records.js';
 import { looksLikeTls } from './tls.js';
 
 /** Bytes of one side that detection waits for before it gives that side's message up. */
@@ -63,7 +69,8 @@ class Half {
     if (length > this.held.length) {
       let size = HOLD_BYTES;
       while (size < length) size *= 2;
-      const grown = size === HOLD_BYTES ? (freeHolds.pop() ?? new Uint8Array(HOLD_BYTES)) : new Uint8Array(size);
+      const grown =
+        size === HOLD_BYTES ? (freeHolds.pop() ?? new Uint8Array(HOLD_BYTES)) : new Uint8Array(size);
       grown.set(this.held.subarray(0, this.heldLength));
       this.recycle();
       this.held = grown;
@@ -253,7 +260,8 @@ export class ProtocolConnection implements StreamHandler, Connection {
     const consumed = this.decoder!.data(input);
     this.feeding = false;
     const decoded = consumed - from - this.undecoded;
-    if (decoded > 0) this.settings.ledger.addProtocol(this.protocolIndex, ProtocolCount.decodedBytes, decoded);
+    if (decoded > 0)
+      this.settings.ledger.addProtocol(this.protocolIndex, ProtocolCount.decodedBytes, decoded);
     if (wasHeld > 0) {
       if (consumed >= wasHeld) {
         half.heldTimeNs = timeNs;
@@ -320,7 +328,14 @@ export class ProtocolConnection implements StreamHandler, Connection {
     this.piece(side, half, bytes, 0, bytes.length, timeNs);
   }
 
-  private detect(side: Side, half: Half, bytes: Uint8Array, start: number, end: number, timeNs: number): void {
+  private detect(
+    side: Side,
+    half: Half,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    timeNs: number,
+  ): void {
     const turned = this.lastSide !== side;
     this.lastSide = side;
     if (half.heldLength === 0) {

@@ -1,7 +1,7 @@
 /** The seam for protocols over UDP: no flow is kept below them. */
 import type { Packet } from '../packet/packet.js';
-import type { Exchange, ExchangePool } from './exchange.js';
 import type { DecoderOptions, Verdict } from './decoder.js';
+import type { Exchange, ExchangePool } from './exchange.js';
 
 /** Addresses of a finished datagram exchange; the words are as in `Packet`, copied by the callee. */
 export interface DatagramEndpoints {

@@ -82,7 +82,8 @@ export class ExchangePool {
 
   release(exchange: Exchange): void {
     if (this.free.length >= MAX_POOLED) return;
-    if (exchange.detail.bytes.length > MAX_POOLED_BYTES || exchange.envelope.bytes.length > MAX_POOLED_BYTES) return;
+    if (exchange.detail.bytes.length > MAX_POOLED_BYTES || exchange.envelope.bytes.length > MAX_POOLED_BYTES)
+      return;
     exchange.reset();
     this.free.push(exchange);
   }

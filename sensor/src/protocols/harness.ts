@@ -3,8 +3,8 @@
  * out. Only tests import it.
  */
 import { create, fromBinary } from '@bufbuild/protobuf';
-import { EndpointSchema, type RoundTrip, RoundTripSchema } from '@packetd/proto/gen/packetd/v1/roundtrip_pb';
 import { StatusValue, WireWriter } from '@packetd/proto';
+import { EndpointSchema, type RoundTrip, RoundTripSchema } from '@packetd/proto/gen/packetd/v1/roundtrip_pb';
 import {
   type Connection,
   DEFAULT_DECODER_OPTIONS,
@@ -104,7 +104,8 @@ class Feed {
     input.heldSegment = this.heldSegment;
     input.need = 0;
     const consumed = this.decoder.data(input);
-    if (!(consumed >= 0 && consumed <= bytes.length)) throw new Error(`consumed ${consumed} of ${bytes.length}`);
+    if (!(consumed >= 0 && consumed <= bytes.length))
+      throw new Error(`consumed ${consumed} of ${bytes.length}`);
     if (consumed >= this.held.length) {
       this.heldTimeNs = timeNs;
       this.heldSegment = segment;
@@ -166,7 +167,10 @@ function* pieces(bytes: Uint8Array, cut: Cut): Generator<Uint8Array> {
     yield bytes;
     return;
   }
-  const at = cut === 'bytes' ? Array.from({ length: bytes.length }, (_, i) => i + 1) : [...cut(bytes.length), bytes.length];
+  const at =
+    cut === 'bytes'
+      ? Array.from({ length: bytes.length }, (_, i) => i + 1)
+      : [...cut(bytes.length), bytes.length];
   let start = 0;
   for (const end of at) {
     if (end > start) yield bytes.subarray(start, end);

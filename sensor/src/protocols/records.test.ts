@@ -2,7 +2,11 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { fromBinary } from '@bufbuild/protobuf';
 import { RedisTag, RoundTripTag, StatusValue } from '@packetd/proto';
-import { type RoundTripBatch, RoundTripBatchSchema, Status } from '@packetd/proto/gen/packetd/v1/roundtrip_pb';
+import {
+  type RoundTripBatch,
+  RoundTripBatchSchema,
+  Status,
+} from '@packetd/proto/gen/packetd/v1/roundtrip_pb';
 import { Clock } from '../capture/engine.js';
 import { Exchange } from './exchange.js';
 import { encodeEndpoint, makeEndpoints, RecordEncoder, TRANSPORT_TCP } from './records.js';

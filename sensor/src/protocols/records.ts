@@ -51,8 +51,20 @@ export class RecordEncoder {
 
     const startNs = exchange.requestStartNs >= 0 ? exchange.requestStartNs : exchange.responseStartNs;
     this.id(endpoints, startNs);
-    endpoint(w, RoundTripTag.client, endpoints.client, exchange.requestBytes, packets(exchange.requestFirstSegment, exchange.requestLastSegment));
-    endpoint(w, RoundTripTag.server, endpoints.server, exchange.responseBytes, packets(exchange.responseFirstSegment, exchange.responseLastSegment));
+    endpoint(
+      w,
+      RoundTripTag.client,
+      endpoints.client,
+      exchange.requestBytes,
+      packets(exchange.requestFirstSegment, exchange.requestLastSegment),
+    );
+    endpoint(
+      w,
+      RoundTripTag.server,
+      endpoints.server,
+      exchange.responseBytes,
+      packets(exchange.responseFirstSegment, exchange.responseLastSegment),
+    );
     this.start(startNs);
 
     const endNs = Math.max(exchange.requestEndNs, exchange.responseEndNs, startNs);
@@ -106,12 +118,23 @@ export class RecordEncoder {
     const seconds = this.clock.baseSeconds + whole;
     const upper = Math.floor(seconds / 65536) * 1e9;
     const low = (upper % 65536) * 65536 + (seconds % 65536) * 1e9 + Math.round(startNs - whole * 1e9);
-    this.writer.fixed64(RoundTripTag.startUnixNano, low >>> 0, Math.floor(upper / 65536) + Math.floor(low / 0x100000000));
+    this.writer.fixed64(
+      RoundTripTag.startUnixNano,
+      low >>> 0,
+      Math.floor(upper / 65536) + Math.floor(low / 0x100000000),
+    );
   }
 }
 
 /** Address and port fields of message Endpoint, from the words of a `Packet`. */
-export function encodeEndpoint(ipVersion: number, w0: number, w1: number, w2: number, w3: number, port: number): Uint8Array {
+export function encodeEndpoint(
+  ipVersion: number,
+  w0: number,
+  w1: number,
+  w2: number,
+  w3: number,
+  port: number,
+): Uint8Array {
   const w = new WireWriter(32);
   const words = ipVersion === 4 ? [w3] : [w0, w1, w2, w3];
   w.varint(EndpointTag.address);

@@ -17,7 +17,9 @@ const REGISTRY: Partial<Record<ProtocolName, Entry>> = {
 };
 
 export const PROTOCOL_NAMES = Object.keys(REGISTRY) as ProtocolName[];
-export const STREAM_PROTOCOLS: readonly StreamProtocol[] = Object.values(REGISTRY).flatMap((e) => e.stream ?? []);
+export const STREAM_PROTOCOLS: readonly StreamProtocol[] = Object.values(REGISTRY).flatMap(
+  (e) => e.stream ?? [],
+);
 export const DATAGRAM_PROTOCOLS: readonly DatagramProtocol[] = Object.values(REGISTRY).flatMap(
   (e) => e.datagram ?? [],
 );

@@ -49,7 +49,11 @@ export function traceHeader(bytes: Uint8Array, start: number, end: number): Trac
   const length = end - start;
   const first = bytes[start] | 0x20;
   // t(race…), b(3), x(-b3-…, -datadog-…), u(ber…), s(w8)
-  if (length < 2 || length > 27 || (first !== 0x74 && first !== 0x62 && first !== 0x78 && first !== 0x75 && first !== 0x73)) {
+  if (
+    length < 2 ||
+    length > 27 ||
+    (first !== 0x74 && first !== 0x62 && first !== 0x78 && first !== 0x75 && first !== 0x73)
+  ) {
     return TraceHeader.NONE;
   }
   for (let n = 0; n < NAMES.length; n++) {
@@ -140,7 +144,8 @@ export class TraceReader {
         return;
       case TraceHeader.DATADOG_SAMPLING_PRIORITY:
         // -1 and 0 reject, 1 and 2 keep.
-        if (end - start === 1 && (bytes[start] === 0x31 || bytes[start] === 0x32)) this.flags[Scheme.DATADOG] = 1;
+        if (end - start === 1 && (bytes[start] === 0x31 || bytes[start] === 0x32))
+          this.flags[Scheme.DATADOG] = 1;
         return;
       case TraceHeader.DATADOG_TAGS:
         this.datadogTags(bytes, start, end);
@@ -186,7 +191,8 @@ export class TraceReader {
     if (end - start < TRACEPARENT_BYTES) return;
     const version = hexByte(bytes, start);
     if (version < 0 || version === 0xff) return;
-    if (version === 0 ? end - start !== TRACEPARENT_BYTES : end - start > 55 && bytes[start + 55] !== DASH) return;
+    if (version === 0 ? end - start !== TRACEPARENT_BYTES : end - start > 55 && bytes[start + 55] !== DASH)
+      return;
     if (bytes[start + 2] !== DASH || bytes[start + 35] !== DASH || bytes[start + 52] !== DASH) return;
     for (let i = start; i < start + TRACEPARENT_BYTES; i++) if (bytes[i] >= 0x41 && bytes[i] <= 0x5a) return;
     const flags = hexByte(bytes, start + 53);
@@ -276,16 +282,31 @@ export class TraceReader {
     for (let i = 0; i < 8; i++) this.spanIds[Scheme.SKYWALKING * 8 + i] = sw8Id[i] ^ sw8Id[i + 8];
   }
 
-  private ids(scheme: Scheme, b: Uint8Array, trace: number, traceEnd: number, span: number, spanEnd: number): boolean {
+  private ids(
+    scheme: Scheme,
+    b: Uint8Array,
+    trace: number,
+    traceEnd: number,
+    span: number,
+    spanEnd: number,
+  ): boolean {
     if (!this.hex(this.traceIds, scheme * 16, 16, b, trace, traceEnd)) return false;
     const whole =
-      this.hex(this.spanIds, scheme * 8, 8, b, span, spanEnd) && !isZero(this.spanIds, scheme * 8, scheme * 8 + 8);
+      this.hex(this.spanIds, scheme * 8, 8, b, span, spanEnd) &&
+      !isZero(this.spanIds, scheme * 8, scheme * 8 + 8);
     if (!whole) this.traceIds.fill(0, scheme * 16, scheme * 16 + 16);
     return whole;
   }
 
   /** Hex digits into `size` bytes at `to`, right-aligned; false (and zeros) where they are not that. */
-  private hex(out: Uint8Array, to: number, size: number, bytes: Uint8Array, start: number, end: number): boolean {
+  private hex(
+    out: Uint8Array,
+    to: number,
+    size: number,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+  ): boolean {
     const digits = end - start;
     out.fill(0, to, to + size);
     if (digits < 1 || digits > size * 2) return false;
@@ -310,7 +331,13 @@ const sw8Number = new Uint8Array(8);
  * `hex32`, a UUID, or `hex32.number.number`: the 16 bytes of the hex, over which the span id and both
  * numbers are XORed in little-endian order (4, 4 and 8 bytes).
  */
-function skywalkingId(text: Uint8Array, length: number, spanId: number, out: Uint8Array, to: number): boolean {
+function skywalkingId(
+  text: Uint8Array,
+  length: number,
+  spanId: number,
+  out: Uint8Array,
+  to: number,
+): boolean {
   let digits = 0;
   let at = 0;
   out.fill(0, to, to + 16);

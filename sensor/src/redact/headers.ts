@@ -28,7 +28,9 @@ const SECRET_WORDS = [
 ].map((word) => Buffer.from(word, 'latin1'));
 
 /** Header fields that are secrets beyond those: `Cookie`, `Set-Cookie`, `Authentication-Info`, `X-Auth`. */
-const SECRET_HEADER_WORDS = ['cookie', 'authenticationinfo', 'xauth'].map((word) => Buffer.from(word, 'latin1'));
+const SECRET_HEADER_WORDS = ['cookie', 'authenticationinfo', 'xauth'].map((word) =>
+  Buffer.from(word, 'latin1'),
+);
 
 /** Longest name that is looked at; longer ones are taken for secrets. */
 const MAX_NAME_BYTES = 256;

@@ -6,7 +6,9 @@ const REDACTED_BYTES = Buffer.from(REDACTED, 'latin1');
 
 /** Parameters that are secrets by their whole name, separators aside. */
 const SECRET_PARAMETERS = new Set(
-  'key pass pwd pw pin sig sign auth oauth code sid sas hmac otp totp mfa ticket cookie bearer skey state nonce'.split(' '),
+  'key pass pwd pw pin sig sign auth oauth code sid sas hmac otp totp mfa ticket cookie bearer skey state nonce'.split(
+    ' ',
+  ),
 );
 /** Among these the OAuth `state` and `nonce` are one-time secrets too (RFC 6749 section 10.12). */
 const LONGEST_PARAMETER = 6;
@@ -83,7 +85,8 @@ export function redactUrl(bytes: Uint8Array, start: number, end: number, out: Wi
     let userinfo = -1;
     for (; stop < end; stop++) {
       const byte = bytes[stop];
-      if (byte === 0x2f || byte === 0x3f || byte === 0x23 || byte <= 0x20 || byte === 0x3e || byte === 0x22) break;
+      if (byte === 0x2f || byte === 0x3f || byte === 0x23 || byte <= 0x20 || byte === 0x3e || byte === 0x22)
+        break;
       if (byte === 0x40) userinfo = stop;
     }
     if (userinfo > authority) {

@@ -16,7 +16,7 @@ import { type Connection, type Decoder, type DecoderOptions, Direction, type Inp
 import { type Exchange, ExchangeQueue } from '../exchange.js';
 import { TraceReader } from '../trace-context.js';
 import { BAD_LENGTH, Message, NO_LENGTH, State } from './message.js';
-import { Field, HASH_PRIME, HASH_START, internField } from './names.js';
+import { Field, type FieldName, internField } from './names.js';
 import {
   writeBody,
   writeErrorType,
@@ -34,15 +34,15 @@ import {
   isDigit,
   isVersion,
   LF,
-  listHas,
   LOWER,
-  Match,
-  matchRequestLine,
-  matchStatusLine,
+  listHas,
   MAX_CHUNK_LINE_BYTES,
   MAX_HEAD_BYTES,
   MAX_METHOD_BYTES,
   MAX_RECORDED_FIELDS,
+  Match,
+  matchRequestLine,
+  matchStatusLine,
   parseChunkSize,
   parseContentLength,
   SP,
@@ -70,7 +70,13 @@ const H2C = ascii('h2c');
 const CONTINUE = ascii('100-continue');
 const IDENTITY = ascii('identity');
 const FORM = ascii('application/x-www-form-urlencoded');
-const TEXT_TYPES = ['text/', 'application/json', 'application/xml', 'application/x-ndjson', 'application/graphql'].map(ascii);
+const TEXT_TYPES = [
+  'text/',
+  'application/json',
+  'application/xml',
+  'application/x-ndjson',
+  'application/graphql',
+].map(ascii);
 const TEXT_SUFFIXES = ['+json', '+xml'].map(ascii);
 
 /** Answer of a step that needs more bytes. */
@@ -251,7 +257,13 @@ export class HttpDecoder implements Decoder {
   }
 
   /** method SP request-target SP HTTP-version */
-  private requestLine(message: Message, input: Input, bytes: Uint8Array, start: number, end: number): boolean {
+  private requestLine(
+    message: Message,
+    input: Input,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+  ): boolean {
     let methodEnd = start;
     while (methodEnd < end && TCHAR[bytes[methodEnd]] === 1) methodEnd++;
     const methodBytes = methodEnd - start;
@@ -291,13 +303,21 @@ export class HttpDecoder implements Decoder {
     this.answersSinceRequest = 0;
     if (queue.head !== null && (queue.head.tag & LOST) !== 0) this.flush(StatusValue.INCOMPLETE);
     if (queue.length >= this.options.maxPending) this.unpair();
+    // The client is done with the response before: the next byte of the server begins a new one.
+    if (!this.pipelining && queue.length === 0) this.server.lineStart = true;
   }
 
   /** HTTP-version SP status-code [ SP reason-phrase ] */
   private statusLine(message: Message, input: Input, bytes: Uint8Array, start: number, end: number): boolean {
     if (end - start < 12 || !isVersion(bytes, start)) return false;
     const at = trimStart(bytes, start + 8, end);
-    if (at === start + 8 || at + 3 > end || !isDigit(bytes[at]) || !isDigit(bytes[at + 1]) || !isDigit(bytes[at + 2])) {
+    if (
+      at === start + 8 ||
+      at + 3 > end ||
+      !isDigit(bytes[at]) ||
+      !isDigit(bytes[at + 1]) ||
+      !isDigit(bytes[at + 2])
+    ) {
       return false;
     }
     if (at + 3 < end && bytes[at + 3] !== SP && bytes[at + 3] !== HT) return false;
@@ -341,9 +361,10 @@ export class HttpDecoder implements Decoder {
       if ((exchange.tag & LOST) !== 0) exchange.tag |= BROKEN;
       return exchange;
     }
+    // Where requests are lost, this may answer one of them. Joined in the middle, its request came before;
+    // otherwise the server spoke unasked (408, or more responses than requests: a desynchronised proxy).
     if (this.lossy) return null;
     const alone = this.connection.pool.take();
-    // Where the capture joined later, its request was before; otherwise the server spoke unasked (408).
     if (!this.connection.fromStart) alone.tag = BROKEN;
     return alone;
   }
@@ -392,13 +413,8 @@ export class HttpDecoder implements Decoder {
   private fieldLine(message: Message, bytes: Uint8Array, start: number, end: number): void {
     const folded = message.folded;
     message.folded = false;
-    let hash = HASH_START;
     let colon = start;
-    for (; colon < end; colon++) {
-      const byte = bytes[colon];
-      if (byte === COLON) break;
-      hash = Math.imul(hash ^ LOWER[byte], HASH_PRIME);
-    }
+    while (colon < end && bytes[colon] !== COLON) colon++;
     if (colon === end || colon === start) return;
     let nameStart = start;
     let nameEnd = colon;
@@ -406,10 +422,8 @@ export class HttpDecoder implements Decoder {
       nameStart = trimStart(bytes, start, colon);
       nameEnd = trimEnd(bytes, nameStart, colon);
       if (nameStart === nameEnd) return;
-      hash = HASH_START;
-      for (let i = nameStart; i < nameEnd; i++) hash = Math.imul(hash ^ LOWER[bytes[i]], HASH_PRIME);
     }
-    const name = internField(bytes, nameStart, nameEnd, hash);
+    const name = internField(bytes, nameStart, nameEnd);
     const valueStart = trimStart(bytes, colon + 1, end);
     const valueEnd = trimEnd(bytes, valueStart, end);
     if (folded) {
@@ -420,13 +434,7 @@ export class HttpDecoder implements Decoder {
     }
   }
 
-  private field(
-    message: Message,
-    name: ReturnType<typeof internField>,
-    bytes: Uint8Array,
-    start: number,
-    end: number,
-  ): void {
+  private field(message: Message, name: FieldName, bytes: Uint8Array, start: number, end: number): void {
     const exchange = message.exchange;
     let url = false;
     switch (name.field) {
@@ -472,7 +480,7 @@ export class HttpDecoder implements Decoder {
         if (end > start && !listHas(bytes, start, end, IDENTITY)) message.encoded = true;
         break;
       case Field.TRACE:
-        if (message.isRequest && exchange !== null) this.trace.take(name.trace as never, bytes, start, end);
+        if (message.isRequest && exchange !== null) this.trace.take(name.trace, bytes, start, end);
         break;
       case Field.URL:
         url = true;
@@ -703,6 +711,7 @@ export class HttpDecoder implements Decoder {
       return;
     }
     message.exchange = null;
+    if (this.queue.length === 0) this.client.lineStart = true;
     if ((exchange.tag & OPEN) !== 0 && message.status !== 101) this.early = exchange;
     else this.release(exchange);
   }
@@ -825,7 +834,11 @@ function unfold(bytes: Uint8Array, start: number, end: number): number {
       unfolded[length++] = bytes[i];
       continue;
     }
-    while (length > 0 && (unfolded[length - 1] === SP || unfolded[length - 1] === HT || unfolded[length - 1] === CR)) length--;
+    while (
+      length > 0 &&
+      (unfolded[length - 1] === SP || unfolded[length - 1] === HT || unfolded[length - 1] === CR)
+    )
+      length--;
     while (i + 1 < end && (bytes[i + 1] === SP || bytes[i + 1] === HT)) i++;
     unfolded[length++] = SP;
   }

@@ -1,7 +1,7 @@
 /** Interned field names and methods: what repeats is looked up by its bytes and written as it was encoded once. */
 import { encodeString, HttpTag, KeyValueTag, RoundTripTag } from '@packetd/proto';
 import { isSecretHeader, REDACTED } from '../../redact/headers.js';
-import { traceHeader } from '../trace-context.js';
+import { TraceHeader, traceHeader } from '../trace-context.js';
 import { KNOWN_METHODS, LOWER } from './wire.js';
 
 /** What the decoder does with a field besides recording it. */
@@ -46,12 +46,12 @@ const FIELDS: Readonly<Record<string, Field>> = {
 /** Names kept; later ones are encoded anew each time. */
 const MAX_NAMES = 1024;
 const MAX_NAME_BYTES = 64;
+/** A power of two: the hash gives 12 bits. */
 const SLOTS = 4096;
 
 export class FieldName {
   readonly field: Field;
-  /** Value of TraceHeader. */
-  readonly trace: number;
+  readonly trace: TraceHeader;
   readonly secret: boolean;
   /** KeyValue.key, encoded; with `secret` the replaced value too. */
   readonly encoded: Uint8Array;
@@ -60,7 +60,12 @@ export class FieldName {
   constructor(readonly name: Uint8Array) {
     const text = Buffer.from(name).toString('utf8');
     this.trace = traceHeader(name, 0, name.length);
-    this.field = this.trace !== 0 ? Field.TRACE : Object.hasOwn(FIELDS, text) ? FIELDS[text] : Field.OTHER;
+    this.field =
+      this.trace !== TraceHeader.NONE
+        ? Field.TRACE
+        : Object.hasOwn(FIELDS, text)
+          ? FIELDS[text]
+          : Field.OTHER;
     this.secret = isSecretHeader(name, 0, name.length);
     const key = encodeString(KeyValueTag.key, text);
     this.encoded = this.secret ? Buffer.concat([key, encodeString(KeyValueTag.value, REDACTED)]) : key;
@@ -70,15 +75,24 @@ export class FieldName {
 const slots: (FieldName | null)[] = new Array(SLOTS).fill(null);
 let names = 0;
 
-/** Start and step of the hash over the lower-case bytes of a name. */
-export const HASH_START = 0x811c9dc5 | 0;
-export const HASH_PRIME = 0x01000193;
+/** Slots that are looked at for one name; a name that is not found in them is encoded anew each time. */
+const MAX_PROBES = 16;
 
-/** The name [start, end) in any case; `hash` is over its lower-case bytes. */
-export function internField(bytes: Uint8Array, start: number, end: number, hash: number): FieldName {
+/** The name [start, end), not empty, in any case. */
+export function internField(bytes: Uint8Array, start: number, end: number): FieldName {
   const length = end - start;
-  let slot = (hash ^ (hash >>> 15)) & (SLOTS - 1);
-  for (let entry = slots[slot]; entry !== null; entry = slots[slot]) {
+  // Length and four bytes tell the names of one site apart; `| 0x20` is enough of a lower case for a hash.
+  const outer = (bytes[start] | 0x20) + ((bytes[end - 1] | 0x20) << 8);
+  const inner = (bytes[start + (length >> 1)] | 0x20) + ((bytes[start + (length >> 2)] | 0x20) << 8);
+  const hash = Math.imul(outer ^ (inner << 12) ^ (length << 5), 0x9e3779b1);
+  let slot = hash >>> 20;
+  let free = -1;
+  for (let probe = 0; probe < MAX_PROBES; probe++) {
+    const entry = slots[slot];
+    if (entry === null) {
+      free = slot;
+      break;
+    }
     const name = entry.name;
     if (name.length === length) {
       let i = 0;
@@ -90,8 +104,8 @@ export function internField(bytes: Uint8Array, start: number, end: number, hash:
   const lower = new Uint8Array(length);
   for (let i = 0; i < length; i++) lower[i] = LOWER[bytes[start + i]];
   const made = new FieldName(lower);
-  if (names < MAX_NAMES && length <= MAX_NAME_BYTES) {
-    slots[slot] = made;
+  if (free >= 0 && names < MAX_NAMES && length <= MAX_NAME_BYTES) {
+    slots[free] = made;
     names++;
   }
   return made;

@@ -2,7 +2,7 @@
 import { encodeString, HttpTag, KeyValueTag, RoundTripTag, WireWriter } from '@packetd/proto';
 import { redactQuery, redactUrl } from '../../redact/url.js';
 import type { Exchange } from '../exchange.js';
-import { knownMethod, type FieldName } from './names.js';
+import { type FieldName, knownMethod } from './names.js';
 import { route, templateRoute } from './route.js';
 import { isDigit, MAX_RECORDED_VALUE_BYTES } from './wire.js';
 
@@ -11,7 +11,8 @@ const SCHEME_HTTP = encodeString(HttpTag.scheme, 'http');
 const VERSION_10 = encodeString(RoundTripTag.protocolVersion, '1.0');
 const VERSION_11 = encodeString(RoundTripTag.protocolVersion, '1.1');
 const errorTypes: Uint8Array[] = [];
-for (let code = 400; code < 1000; code++) errorTypes[code] = encodeString(RoundTripTag.errorType, String(code));
+for (let code = 400; code < 1000; code++)
+  errorTypes[code] = encodeString(RoundTripTag.errorType, String(code));
 
 /** Holds a redacted query, URL or body for the moment of writing it. */
 const redacted = new WireWriter(1024);
@@ -49,7 +50,13 @@ export function writeErrorType(exchange: Exchange, code: number): void {
  * request-target = origin-form / absolute-form / authority-form / asterisk-form (RFC 9112 section 3.2).
  * True where it names the host, which then stands above the Host field (section 3.2.2).
  */
-export function writeTarget(exchange: Exchange, bytes: Uint8Array, start: number, end: number, connect: boolean): boolean {
+export function writeTarget(
+  exchange: Exchange,
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  connect: boolean,
+): boolean {
   const detail = exchange.detail;
   if (connect) {
     writeHost(exchange, bytes, start, end);
@@ -104,7 +111,12 @@ function schemeEnd(bytes: Uint8Array, start: number, end: number): number {
   while (at < end) {
     const letter = bytes[at] | 0x20;
     const allowed = letter >= 0x61 && letter <= 0x7a;
-    if (!allowed && (at === start || !(isDigit(bytes[at]) || bytes[at] === 0x2b || bytes[at] === 0x2d || bytes[at] === 0x2e))) break;
+    if (
+      !allowed &&
+      (at === start ||
+        !(isDigit(bytes[at]) || bytes[at] === 0x2b || bytes[at] === 0x2d || bytes[at] === 0x2e))
+    )
+      break;
     at++;
   }
   if (at === start || at + 2 >= end) return -1;
@@ -152,12 +164,25 @@ export function writeField(
   detail.end(mark);
 }
 
-export function writeBody(exchange: Exchange, tag: number, body: Uint8Array, length: number, form: boolean): void {
+export function writeBody(
+  exchange: Exchange,
+  tag: number,
+  body: Uint8Array,
+  length: number,
+  form: boolean,
+): void {
   if (form) writeRedacted(exchange.detail, tag, body, 0, length, false);
   else exchange.detail.text(tag, body, 0, length);
 }
 
-function writeRedacted(out: WireWriter, tag: number, bytes: Uint8Array, start: number, end: number, url: boolean): void {
+function writeRedacted(
+  out: WireWriter,
+  tag: number,
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  url: boolean,
+): void {
   redacted.reset();
   const changed = url ? redactUrl(bytes, start, end, redacted) : redactQuery(bytes, start, end, redacted);
   if (changed) out.text(tag, redacted.bytes, 0, redacted.length);

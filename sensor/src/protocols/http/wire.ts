@@ -64,7 +64,16 @@ export const KNOWN_METHODS = [
   ...['ACL', 'BASELINE-CONTROL', 'BIND', 'CHECKIN', 'CHECKOUT', 'COPY', 'LABEL', 'LINK', 'LOCK', 'MERGE'],
   ...['MKACTIVITY', 'MKCALENDAR', 'MKCOL', 'MKREDIRECTREF', 'MKWORKSPACE', 'MOVE', 'ORDERPATCH', 'PROPFIND'],
   ...['PROPPATCH', 'REBIND', 'REPORT', 'SEARCH', 'UNBIND', 'UNCHECKOUT', 'UNLINK', 'UNLOCK', 'UPDATE'],
-  ...['UPDATEREDIRECTREF', 'VERSION-CONTROL', 'M-SEARCH', 'NOTIFY', 'SUBSCRIBE', 'UNSUBSCRIBE', 'PURGE', 'BAN'],
+  ...[
+    'UPDATEREDIRECTREF',
+    'VERSION-CONTROL',
+    'M-SEARCH',
+    'NOTIFY',
+    'SUBSCRIBE',
+    'UNSUBSCRIBE',
+    'PURGE',
+    'BAN',
+  ],
   ...['RPC_IN_DATA', 'RPC_OUT_DATA'],
 ] as const;
 
@@ -182,7 +191,7 @@ export function listHas(bytes: Uint8Array, start: number, end: number, word: Uin
 
 /**
  * Content-Length (RFC 9110 section 8.6): digits, or a list of the same number (section 8.6, last
- * paragraph). -1 where it is anything else.
+ * paragraph), at most MAX_BODY_BYTES. -1 where it is anything else.
  */
 export function parseContentLength(bytes: Uint8Array, start: number, end: number): number {
   let result = -1;
@@ -196,8 +205,7 @@ export function parseContentLength(bytes: Uint8Array, start: number, end: number
     let value = 0;
     for (let i = from; i < to; i++) {
       if (!isDigit(bytes[i])) return -1;
-      value = value * 10 + bytes[i] - 0x30;
-      if (value > MAX_BODY_BYTES) return -1;
+      value = Math.min(value * 10 + bytes[i] - 0x30, MAX_BODY_BYTES);
     }
     if (result >= 0 && result !== value) return -1;
     result = value;

@@ -1,0 +1,88 @@
+/** One direction of a TCP connection: where it stands and what is held of it. */
+import type { Side, StreamHandler } from './stream.js';
+
+/** What is known of where a direction stands. */
+export const Position = {
+  UNKNOWN: 0,
+  /** `next` is a guess from a packet without payload; bytes further on are no gap. */
+  TENTATIVE: 1,
+  KNOWN: 2,
+} as const;
+export type Position = (typeof Position)[keyof typeof Position];
+
+/** A copy of a segment, in the list of its direction by sequence number. */
+export class HeldSegment {
+  next: HeldSegment | null = null;
+  previous: HeldSegment | null = null;
+
+  /** `length` bytes of the stream, of which only `bytes` were captured. */
+  constructor(
+    readonly sequence: number,
+    public length: number,
+    public bytes: Uint8Array,
+    readonly timeNs: number,
+  ) {}
+}
+
+/** One direction of a connection: what `side` sends. */
+export class Half {
+  handler: StreamHandler | null = null;
+  position: Position = Position.UNKNOWN;
+  /** Sequence number of the next byte to deliver. */
+  next = 0;
+  /** The highest acknowledgement of the other side; valid unless UNKNOWN. */
+  acknowledged = 0;
+  hasInitial = false;
+  /** Sequence number of the SYN; valid with `hasInitial`. */
+  initial = 0;
+  hasPackets = false;
+  hasData = false;
+  finSeen = false;
+  finDelivered = false;
+  /** Sequence number of the FIN; valid with `finSeen`. */
+  finSequence = 0;
+  /** The last gap: [gapStart, gapEnd). */
+  gapStart = 0;
+  gapEnd = 0;
+  head: HeldSegment | null = null;
+  tail: HeldSegment | null = null;
+  heldBytes = 0;
+  /** Time of the last in-order bytes that came while something was held. */
+  progressNs = 0;
+  /** In the list of those that wait for a hole to be filled. */
+  waiting = false;
+  implausible = 0;
+  implausibleNext = 0;
+
+  constructor(readonly side: Side) {}
+
+  /** For a new connection; nothing is held. `waiting` stays, as it tells about a list. */
+  reset(): void {
+    this.handler = null;
+    this.position = Position.UNKNOWN;
+    this.next = 0;
+    this.acknowledged = 0;
+    this.hasInitial = false;
+    this.initial = 0;
+    this.hasPackets = false;
+    this.hasData = false;
+    this.finSeen = false;
+    this.finDelivered = false;
+    this.finSequence = 0;
+    this.gapStart = 0;
+    this.gapEnd = 0;
+    this.progressNs = 0;
+    this.implausible = 0;
+    this.implausibleNext = 0;
+  }
+
+  start(position: Position, next: number): void {
+    this.position = position;
+    this.next = next;
+    this.acknowledged = next;
+  }
+
+  get pending(): boolean {
+    return this.head !== null || (this.finSeen && !this.finDelivered);
+  }
+}
