@@ -4,6 +4,11 @@ import type { Schema } from '../telemetry/compile.js';
 
 export const SCHEMA: Schema = {
   messages: {
+    "Amqp": {
+      protocol: {"name":"amqp","fixed":[{"key":"messaging.system","value":"rabbitmq"}],"ports":[5672],"networkProtocolName":""},
+      fields: [
+      ],
+    },
     "Dns": {
       protocol: {"name":"dns","fixed":[],"ports":[53],"networkProtocolName":""},
       fields: [
@@ -37,6 +42,11 @@ export const SCHEMA: Schema = {
         {"name":"data","localName":"data","number":5,"kind":"string","type":"","repeated":false,"implicit":true,"oneof":"","attribute":"","label":"","metric":null,"elasticType":""},
       ],
     },
+    "Grpc": {
+      protocol: {"name":"grpc","fixed":[{"key":"rpc.system.name","value":"grpc"}],"ports":[50051],"networkProtocolName":""},
+      fields: [
+      ],
+    },
     "KeyValue": {
       protocol: null,
       fields: [
@@ -67,6 +77,31 @@ export const SCHEMA: Schema = {
         {"name":"request_body","localName":"requestBody","number":18,"kind":"string","type":"","repeated":false,"implicit":true,"oneof":"","attribute":"http.request.body.content","label":"","metric":null,"elasticType":""},
         {"name":"response_body","localName":"responseBody","number":19,"kind":"string","type":"","repeated":false,"implicit":true,"oneof":"","attribute":"http.response.body.content","label":"","metric":null,"elasticType":""},
         {"name":"upgrade","localName":"upgrade","number":20,"kind":"string","type":"","repeated":false,"implicit":true,"oneof":"","attribute":"http.upgrade","label":"","metric":null,"elasticType":""},
+      ],
+    },
+    "Http2": {
+      protocol: {"name":"http2","fixed":[],"ports":[],"networkProtocolName":""},
+      fields: [
+      ],
+    },
+    "Kafka": {
+      protocol: {"name":"kafka","fixed":[{"key":"messaging.system","value":"kafka"}],"ports":[9092],"networkProtocolName":""},
+      fields: [
+      ],
+    },
+    "Mongodb": {
+      protocol: {"name":"mongodb","fixed":[{"key":"db.system.name","value":"mongodb"}],"ports":[27017],"networkProtocolName":""},
+      fields: [
+      ],
+    },
+    "Mysql": {
+      protocol: {"name":"mysql","fixed":[],"ports":[3306],"networkProtocolName":""},
+      fields: [
+      ],
+    },
+    "Postgresql": {
+      protocol: {"name":"postgresql","fixed":[{"key":"db.system.name","value":"postgresql"}],"ports":[5432],"networkProtocolName":""},
+      fields: [
       ],
     },
     "Redis": {
@@ -103,8 +138,15 @@ export const SCHEMA: Schema = {
         {"name":"missing_bytes","localName":"missingBytes","number":14,"kind":"uint64","type":"","repeated":false,"implicit":true,"oneof":"","attribute":"","label":"","metric":null,"elasticType":""},
         {"name":"transport","localName":"transport","number":15,"kind":"enum","type":"Transport","repeated":false,"implicit":true,"oneof":"","attribute":"","label":"","metric":null,"elasticType":""},
         {"name":"protocol_version","localName":"protocolVersion","number":16,"kind":"string","type":"","repeated":false,"implicit":true,"oneof":"","attribute":"","label":"","metric":null,"elasticType":""},
+        {"name":"amqp","localName":"amqp","number":101,"kind":"message","type":"Amqp","repeated":false,"implicit":false,"oneof":"detail","attribute":"","label":"","metric":null,"elasticType":""},
         {"name":"dns","localName":"dns","number":102,"kind":"message","type":"Dns","repeated":false,"implicit":false,"oneof":"detail","attribute":"","label":"","metric":null,"elasticType":""},
+        {"name":"grpc","localName":"grpc","number":103,"kind":"message","type":"Grpc","repeated":false,"implicit":false,"oneof":"detail","attribute":"","label":"","metric":null,"elasticType":""},
         {"name":"http","localName":"http","number":104,"kind":"message","type":"Http","repeated":false,"implicit":false,"oneof":"detail","attribute":"","label":"","metric":null,"elasticType":""},
+        {"name":"http2","localName":"http2","number":105,"kind":"message","type":"Http2","repeated":false,"implicit":false,"oneof":"detail","attribute":"","label":"","metric":null,"elasticType":""},
+        {"name":"kafka","localName":"kafka","number":106,"kind":"message","type":"Kafka","repeated":false,"implicit":false,"oneof":"detail","attribute":"","label":"","metric":null,"elasticType":""},
+        {"name":"mongodb","localName":"mongodb","number":107,"kind":"message","type":"Mongodb","repeated":false,"implicit":false,"oneof":"detail","attribute":"","label":"","metric":null,"elasticType":""},
+        {"name":"mysql","localName":"mysql","number":108,"kind":"message","type":"Mysql","repeated":false,"implicit":false,"oneof":"detail","attribute":"","label":"","metric":null,"elasticType":""},
+        {"name":"postgresql","localName":"postgresql","number":109,"kind":"message","type":"Postgresql","repeated":false,"implicit":false,"oneof":"detail","attribute":"","label":"","metric":null,"elasticType":""},
         {"name":"redis","localName":"redis","number":110,"kind":"message","type":"Redis","repeated":false,"implicit":false,"oneof":"detail","attribute":"","label":"","metric":null,"elasticType":""},
       ],
     },

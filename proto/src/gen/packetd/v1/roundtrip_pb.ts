@@ -4,10 +4,24 @@
 
 import type { GenEnum, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { enumDesc, fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import type { Amqp } from "./amqp_pb.js";
+import { file_packetd_v1_amqp } from "./amqp_pb.js";
 import type { Dns } from "./dns_pb.js";
 import { file_packetd_v1_dns } from "./dns_pb.js";
+import type { Grpc } from "./grpc_pb.js";
+import { file_packetd_v1_grpc } from "./grpc_pb.js";
 import type { Http } from "./http_pb.js";
 import { file_packetd_v1_http } from "./http_pb.js";
+import type { Http2 } from "./http2_pb.js";
+import { file_packetd_v1_http2 } from "./http2_pb.js";
+import type { Kafka } from "./kafka_pb.js";
+import { file_packetd_v1_kafka } from "./kafka_pb.js";
+import type { Mongodb } from "./mongodb_pb.js";
+import { file_packetd_v1_mongodb } from "./mongodb_pb.js";
+import type { Mysql } from "./mysql_pb.js";
+import { file_packetd_v1_mysql } from "./mysql_pb.js";
+import type { Postgresql } from "./postgresql_pb.js";
+import { file_packetd_v1_postgresql } from "./postgresql_pb.js";
 import type { Redis } from "./redis_pb.js";
 import { file_packetd_v1_redis } from "./redis_pb.js";
 import type { Message } from "@bufbuild/protobuf";
@@ -16,7 +30,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file packetd/v1/roundtrip.proto.
  */
 export const file_packetd_v1_roundtrip: GenFile = /*@__PURE__*/
-  fileDesc("ChpwYWNrZXRkL3YxL3JvdW5kdHJpcC5wcm90bxIKcGFja2V0ZC52MSKzBAoJUm91bmRUcmlwEgoKAmlkGAEgASgMEiQKBmNsaWVudBgCIAEoCzIULnBhY2tldGQudjEuRW5kcG9pbnQSJAoGc2VydmVyGAMgASgLMhQucGFja2V0ZC52MS5FbmRwb2ludBIXCg9zdGFydF91bml4X25hbm8YBCABKAYSFQoNZHVyYXRpb25fbmFubxgFIAEoBBIZChF3YWl0X3JlcXVlc3RfbmFubxgGIAEoBBIYChB3YWl0X3NlcnZlcl9uYW5vGAcgASgEEhoKEndhaXRfcmVzcG9uc2VfbmFubxgIIAEoBBIRCglvcGVyYXRpb24YCSABKAkSDgoGdGFyZ2V0GAogASgJEiIKBnN0YXR1cxgLIAEoDjISLnBhY2tldGQudjEuU3RhdHVzEhIKCmVycm9yX3R5cGUYDCABKAkSJwoFdHJhY2UYDSABKAsyGC5wYWNrZXRkLnYxLlRyYWNlQ29udGV4dBIVCg1taXNzaW5nX2J5dGVzGA4gASgEEigKCXRyYW5zcG9ydBgPIAEoDjIVLnBhY2tldGQudjEuVHJhbnNwb3J0EhgKEHByb3RvY29sX3ZlcnNpb24YECABKAkSHgoDZG5zGGYgASgLMg8ucGFja2V0ZC52MS5EbnNIABIgCgRodHRwGGggASgLMhAucGFja2V0ZC52MS5IdHRwSAASIgoFcmVkaXMYbiABKAsyES5wYWNrZXRkLnYxLlJlZGlzSABCCAoGZGV0YWlsIkkKCEVuZHBvaW50Eg8KB2FkZHJlc3MYASABKAwSDAoEcG9ydBgCIAEoDRINCgVieXRlcxgDIAEoBBIPCgdwYWNrZXRzGAQgASgNIlsKDFRyYWNlQ29udGV4dBIQCgh0cmFjZV9pZBgBIAEoDBIWCg5wYXJlbnRfc3Bhbl9pZBgCIAEoDBINCgVmbGFncxgDIAEoDRISCgp0cmFjZXN0YXRlGAQgASgJIrQBCg5Sb3VuZFRyaXBCYXRjaBIiCgZzZW5zb3IYASABKAsyEi5wYWNrZXRkLnYxLlNlbnNvchIpCgpyb3VuZHRyaXBzGAIgAygLMhUucGFja2V0ZC52MS5Sb3VuZFRyaXASJQoIY291bnRlcnMYAyADKAsyEy5wYWNrZXRkLnYxLkNvdW50ZXISLAoJZW5kcG9pbnRzGAQgAygLMhkucGFja2V0ZC52MS5FbmRwb2ludFN0YXRzIlwKBlNlbnNvchIMCgRuYW1lGAEgASgJEhAKCGhvc3RuYW1lGAIgASgJEg8KB3ZlcnNpb24YAyABKAkSDwoHYm9vdF9pZBgEIAEoCRIQCghzZXF1ZW5jZRgFIAEoBCJICgdDb3VudGVyEgwKBG5hbWUYASABKAkSEAoIcHJvdG9jb2wYAiABKAkSDgoGcmVhc29uGAMgASgJEg0KBXZhbHVlGAQgASgEIqYDCg1FbmRwb2ludFN0YXRzEg8KB2FkZHJlc3MYASABKAwSDAoEcG9ydBgCIAEoDRIoCgl0cmFuc3BvcnQYAyABKA4yFS5wYWNrZXRkLnYxLlRyYW5zcG9ydBIaChJjb25uZWN0aW9uc19vcGVuZWQYBCABKAQSGgoSY29ubmVjdGlvbnNfYWN0aXZlGAUgASgEEhoKEmNvbm5lY3Rpb25zX2ZhaWxlZBgGIAEoBBIZChFjb25uZWN0aW9uc19yZXNldBgHIAEoBBIWCg5jbGllbnRfcGFja2V0cxgIIAEoBBIUCgxjbGllbnRfYnl0ZXMYCSABKAQSFgoOc2VydmVyX3BhY2tldHMYCiABKAQSFAoMc2VydmVyX2J5dGVzGAsgASgEEh4KFnJldHJhbnNtaXR0ZWRfc2VnbWVudHMYDCABKAQSHQoVb3V0X29mX29yZGVyX3NlZ21lbnRzGA0gASgEEhIKCmhhbmRzaGFrZXMYDiABKAQSFgoOaGFuZHNoYWtlX25hbm8YDyABKAQSFgoOdGltZV91bml4X25hbm8YECABKAYqmAEKBlN0YXR1cxIWChJTVEFUVVNfVU5TUEVDSUZJRUQQABINCglTVEFUVVNfT0sQARIQCgxTVEFUVVNfRVJST1IQAhIWChJTVEFUVVNfTk9fUkVTUE9OU0UQAxIUChBTVEFUVVNfQ0FOQ0VMTEVEEAQSEAoMU1RBVFVTX1JFU0VUEAUSFQoRU1RBVFVTX0lOQ09NUExFVEUQBipMCglUcmFuc3BvcnQSGQoVVFJBTlNQT1JUX1VOU1BFQ0lGSUVEEAASEQoNVFJBTlNQT1JUX1RDUBABEhEKDVRSQU5TUE9SVF9VRFAQAmIGcHJvdG8z", [file_packetd_v1_dns, file_packetd_v1_http, file_packetd_v1_redis]);
+  fileDesc("ChpwYWNrZXRkL3YxL3JvdW5kdHJpcC5wcm90bxIKcGFja2V0ZC52MSK5BgoJUm91bmRUcmlwEgoKAmlkGAEgASgMEiQKBmNsaWVudBgCIAEoCzIULnBhY2tldGQudjEuRW5kcG9pbnQSJAoGc2VydmVyGAMgASgLMhQucGFja2V0ZC52MS5FbmRwb2ludBIXCg9zdGFydF91bml4X25hbm8YBCABKAYSFQoNZHVyYXRpb25fbmFubxgFIAEoBBIZChF3YWl0X3JlcXVlc3RfbmFubxgGIAEoBBIYChB3YWl0X3NlcnZlcl9uYW5vGAcgASgEEhoKEndhaXRfcmVzcG9uc2VfbmFubxgIIAEoBBIRCglvcGVyYXRpb24YCSABKAkSDgoGdGFyZ2V0GAogASgJEiIKBnN0YXR1cxgLIAEoDjISLnBhY2tldGQudjEuU3RhdHVzEhIKCmVycm9yX3R5cGUYDCABKAkSJwoFdHJhY2UYDSABKAsyGC5wYWNrZXRkLnYxLlRyYWNlQ29udGV4dBIVCg1taXNzaW5nX2J5dGVzGA4gASgEEigKCXRyYW5zcG9ydBgPIAEoDjIVLnBhY2tldGQudjEuVHJhbnNwb3J0EhgKEHByb3RvY29sX3ZlcnNpb24YECABKAkSIAoEYW1xcBhlIAEoCzIQLnBhY2tldGQudjEuQW1xcEgAEh4KA2RucxhmIAEoCzIPLnBhY2tldGQudjEuRG5zSAASIAoEZ3JwYxhnIAEoCzIQLnBhY2tldGQudjEuR3JwY0gAEiAKBGh0dHAYaCABKAsyEC5wYWNrZXRkLnYxLkh0dHBIABIiCgVodHRwMhhpIAEoCzIRLnBhY2tldGQudjEuSHR0cDJIABIiCgVrYWZrYRhqIAEoCzIRLnBhY2tldGQudjEuS2Fma2FIABImCgdtb25nb2RiGGsgASgLMhMucGFja2V0ZC52MS5Nb25nb2RiSAASIgoFbXlzcWwYbCABKAsyES5wYWNrZXRkLnYxLk15c3FsSAASLAoKcG9zdGdyZXNxbBhtIAEoCzIWLnBhY2tldGQudjEuUG9zdGdyZXNxbEgAEiIKBXJlZGlzGG4gASgLMhEucGFja2V0ZC52MS5SZWRpc0gAQggKBmRldGFpbCJJCghFbmRwb2ludBIPCgdhZGRyZXNzGAEgASgMEgwKBHBvcnQYAiABKA0SDQoFYnl0ZXMYAyABKAQSDwoHcGFja2V0cxgEIAEoDSJbCgxUcmFjZUNvbnRleHQSEAoIdHJhY2VfaWQYASABKAwSFgoOcGFyZW50X3NwYW5faWQYAiABKAwSDQoFZmxhZ3MYAyABKA0SEgoKdHJhY2VzdGF0ZRgEIAEoCSK0AQoOUm91bmRUcmlwQmF0Y2gSIgoGc2Vuc29yGAEgASgLMhIucGFja2V0ZC52MS5TZW5zb3ISKQoKcm91bmR0cmlwcxgCIAMoCzIVLnBhY2tldGQudjEuUm91bmRUcmlwEiUKCGNvdW50ZXJzGAMgAygLMhMucGFja2V0ZC52MS5Db3VudGVyEiwKCWVuZHBvaW50cxgEIAMoCzIZLnBhY2tldGQudjEuRW5kcG9pbnRTdGF0cyJcCgZTZW5zb3ISDAoEbmFtZRgBIAEoCRIQCghob3N0bmFtZRgCIAEoCRIPCgd2ZXJzaW9uGAMgASgJEg8KB2Jvb3RfaWQYBCABKAkSEAoIc2VxdWVuY2UYBSABKAQiSAoHQ291bnRlchIMCgRuYW1lGAEgASgJEhAKCHByb3RvY29sGAIgASgJEg4KBnJlYXNvbhgDIAEoCRINCgV2YWx1ZRgEIAEoBCKmAwoNRW5kcG9pbnRTdGF0cxIPCgdhZGRyZXNzGAEgASgMEgwKBHBvcnQYAiABKA0SKAoJdHJhbnNwb3J0GAMgASgOMhUucGFja2V0ZC52MS5UcmFuc3BvcnQSGgoSY29ubmVjdGlvbnNfb3BlbmVkGAQgASgEEhoKEmNvbm5lY3Rpb25zX2FjdGl2ZRgFIAEoBBIaChJjb25uZWN0aW9uc19mYWlsZWQYBiABKAQSGQoRY29ubmVjdGlvbnNfcmVzZXQYByABKAQSFgoOY2xpZW50X3BhY2tldHMYCCABKAQSFAoMY2xpZW50X2J5dGVzGAkgASgEEhYKDnNlcnZlcl9wYWNrZXRzGAogASgEEhQKDHNlcnZlcl9ieXRlcxgLIAEoBBIeChZyZXRyYW5zbWl0dGVkX3NlZ21lbnRzGAwgASgEEh0KFW91dF9vZl9vcmRlcl9zZWdtZW50cxgNIAEoBBISCgpoYW5kc2hha2VzGA4gASgEEhYKDmhhbmRzaGFrZV9uYW5vGA8gASgEEhYKDnRpbWVfdW5peF9uYW5vGBAgASgGKpgBCgZTdGF0dXMSFgoSU1RBVFVTX1VOU1BFQ0lGSUVEEAASDQoJU1RBVFVTX09LEAESEAoMU1RBVFVTX0VSUk9SEAISFgoSU1RBVFVTX05PX1JFU1BPTlNFEAMSFAoQU1RBVFVTX0NBTkNFTExFRBAEEhAKDFNUQVRVU19SRVNFVBAFEhUKEVNUQVRVU19JTkNPTVBMRVRFEAYqTAoJVHJhbnNwb3J0EhkKFVRSQU5TUE9SVF9VTlNQRUNJRklFRBAAEhEKDVRSQU5TUE9SVF9UQ1AQARIRCg1UUkFOU1BPUlRfVURQEAJiBnByb3RvMw", [file_packetd_v1_amqp, file_packetd_v1_dns, file_packetd_v1_grpc, file_packetd_v1_http, file_packetd_v1_http2, file_packetd_v1_kafka, file_packetd_v1_mongodb, file_packetd_v1_mysql, file_packetd_v1_postgresql, file_packetd_v1_redis]);
 
 /**
  * One application request and its response, seen on the wire.
@@ -125,16 +139,58 @@ export type RoundTrip = Message<"packetd.v1.RoundTrip"> & {
    */
   detail: {
     /**
+     * @generated from field: packetd.v1.Amqp amqp = 101;
+     */
+    value: Amqp;
+    case: "amqp";
+  } | {
+    /**
      * @generated from field: packetd.v1.Dns dns = 102;
      */
     value: Dns;
     case: "dns";
   } | {
     /**
+     * @generated from field: packetd.v1.Grpc grpc = 103;
+     */
+    value: Grpc;
+    case: "grpc";
+  } | {
+    /**
      * @generated from field: packetd.v1.Http http = 104;
      */
     value: Http;
     case: "http";
+  } | {
+    /**
+     * @generated from field: packetd.v1.Http2 http2 = 105;
+     */
+    value: Http2;
+    case: "http2";
+  } | {
+    /**
+     * @generated from field: packetd.v1.Kafka kafka = 106;
+     */
+    value: Kafka;
+    case: "kafka";
+  } | {
+    /**
+     * @generated from field: packetd.v1.Mongodb mongodb = 107;
+     */
+    value: Mongodb;
+    case: "mongodb";
+  } | {
+    /**
+     * @generated from field: packetd.v1.Mysql mysql = 108;
+     */
+    value: Mysql;
+    case: "mysql";
+  } | {
+    /**
+     * @generated from field: packetd.v1.Postgresql postgresql = 109;
+     */
+    value: Postgresql;
+    case: "postgresql";
   } | {
     /**
      * @generated from field: packetd.v1.Redis redis = 110;
