@@ -23,7 +23,15 @@ const files = ['proto/dist', 'sensor/dist', 'collector/dist', 'cli/dist', 'test/
   .flatMap((directory) => testFiles(join(root, directory)))
   .filter((file) => only.length === 0 || only.some((part) => file.includes(part)));
 if (files.length === 0) stop(`no test file matches ${only.join(' ')}`);
-process.exit(run(process.execPath, ['--test', '--test-reporter=spec', ...files]));
+process.exit(
+  run(process.execPath, [
+    '--test',
+    '--test-force-exit',
+    '--test-timeout=600000',
+    '--test-reporter=spec',
+    ...files,
+  ]),
+);
 
 function testFiles(directory) {
   return readdirSync(directory, { recursive: true })

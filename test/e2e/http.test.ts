@@ -1,11 +1,13 @@
 /** nginx and Node's HTTP client: the records are what the client did. */
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { Agent, get, request } from 'node:http';
+import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { Background, freePort, has, listening } from '../bench/processes.js';
+import { Background, freePort, has, listening, sleep } from '../bench/processes.js';
 import { isRoot, unless, Watch } from './support.js';
 
 const skip = unless(isRoot, 'capturing needs root');
@@ -64,18 +66,23 @@ describe('nginx', { skip: skip || unless(has('/usr/sbin/nginx'), 'nginx is not i
   });
 
   it('records a request whose answer never comes', async () => {
+    const silent = createServer((socket) => socket.resume()).listen(0, '127.0.0.1');
+    await once(silent, 'listening');
+    const silentPort = (silent.address() as AddressInfo).port;
     const watch = await new Watch().ready();
-    await new Promise<void>((resolve) => {
-      const open = request({ port, method: 'POST', path: '/never', headers: { 'content-length': 10 } });
-      open.on('error', () => resolve());
-      open.write('12345');
-      setTimeout(() => open.destroy(), 200);
-    });
+    const open = request({ port: silentPort, path: '/never' });
+    open.on('error', () => {});
+    open.end();
+    await sleep(200);
+    const closed = new Promise((resolve) => open.once('close', resolve));
+    open.destroy();
+    await closed;
+    silent.close();
     const { documents } = await watch.stop();
-    const mine = documents.filter((d) => d.server.port === port);
+    const mine = documents.filter((d) => d.server.port === silentPort);
     assert.deepEqual(
-      mine.map((d) => d.packetd.operation),
-      ['POST'],
+      mine.map((d) => [d.packetd.operation, d.packetd.status, d.event.outcome]),
+      [['GET', 'NO_RESPONSE', 'unknown']],
     );
   });
 });

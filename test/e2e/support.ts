@@ -43,6 +43,8 @@ export class Watch {
       this.err += piece.toString();
     });
     this.exited = new Promise((resolve) => this.child.once('exit', resolve));
+    // A test that fails before `stop` must not leave it running.
+    process.once('exit', () => this.child.kill('SIGKILL'));
   }
 
   async ready(): Promise<this> {
