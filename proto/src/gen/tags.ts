@@ -2,6 +2,30 @@
 
 /** Wire tags, `(field number << 3) | wire type`, of every message. */
 export const AmqpTag = {
+  method: 10,
+  operationName: 18,
+  operationType: 26,
+  destinationName: 34,
+  exchange: 42,
+  routingKey: 50,
+  queue: 58,
+  consumerTag: 66,
+  deliveryTag: 72,
+  redelivered: 80,
+  bodyBytes: 88,
+  messageId: 98,
+  correlationId: 106,
+  replyTo: 114,
+  contentType: 122,
+  persistent: 128,
+  settlement: 138,
+  multiple: 144,
+  requeue: 152,
+  replyCode: 160,
+  replyText: 170,
+  virtualHost: 178,
+  channel: 184,
+  messageCount: 192,
 } as const;
 
 export const DnsTag = {

@@ -1,5 +1,6 @@
 /** Every protocol the sensor knows. A new one is one line here, which the compiler demands. */
 import type { RoundTrip } from '@packetd/proto/gen/packetd/v1/roundtrip_pb';
+import { amqp } from './amqp/index.js';
 import type { DatagramProtocol } from './datagram.js';
 import type { StreamProtocol } from './decoder.js';
 import { http } from './http/index.js';
@@ -14,6 +15,7 @@ interface Entry {
 /** In the order in which detection tries them. */
 const REGISTRY: Partial<Record<ProtocolName, Entry>> = {
   http: { stream: http },
+  amqp: { stream: amqp },
 };
 
 export const PROTOCOL_NAMES = Object.keys(REGISTRY) as ProtocolName[];

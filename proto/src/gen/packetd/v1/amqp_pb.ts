@@ -11,14 +11,152 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file packetd/v1/amqp.proto.
  */
 export const file_packetd_v1_amqp: GenFile = /*@__PURE__*/
-  fileDesc("ChVwYWNrZXRkL3YxL2FtcXAucHJvdG8SCnBhY2tldGQudjEiNAoEQW1xcDosorsYKAoEYW1xcBIcChBtZXNzYWdpbmcuc3lzdGVtEghyYWJiaXRtcRoCqCxiBnByb3RvMw", [file_packetd_v1_options]);
+  fileDesc("ChVwYWNrZXRkL3YxL2FtcXAucHJvdG8SCnBhY2tldGQudjEiogoKBEFtcXASKQoGbWV0aG9kGAEgASgJQhmquxgLYW1xcC5tZXRob2SyuxgGbWV0aG9kEjQKDm9wZXJhdGlvbl9uYW1lGAIgASgJQhyquxgYbWVzc2FnaW5nLm9wZXJhdGlvbi5uYW1lEjQKDm9wZXJhdGlvbl90eXBlGAMgASgJQhyquxgYbWVzc2FnaW5nLm9wZXJhdGlvbi50eXBlEjgKEGRlc3RpbmF0aW9uX25hbWUYBCABKAlCHqq7GBptZXNzYWdpbmcuZGVzdGluYXRpb24ubmFtZRIvCghleGNoYW5nZRgFIAEoCUIdqrsYDWFtcXAuZXhjaGFuZ2WyuxgIZXhjaGFuZ2USQwoLcm91dGluZ19rZXkYBiABKAlCLqq7GCptZXNzYWdpbmcucmFiYml0bXEuZGVzdGluYXRpb24ucm91dGluZ19rZXkSJgoFcXVldWUYByABKAlCF6q7GAphbXFwLnF1ZXVlsrsYBXF1ZXVlEisKDGNvbnN1bWVyX3RhZxgIIAEoCUIVqrsYEWFtcXAuY29uc3VtZXJfdGFnEkYKDGRlbGl2ZXJ5X3RhZxgJIAEoBEIrqrsYJ21lc3NhZ2luZy5yYWJiaXRtcS5tZXNzYWdlLmRlbGl2ZXJ5X3RhZ0gAiAEBEikKC3JlZGVsaXZlcmVkGAogASgIQhSquxgQYW1xcC5yZWRlbGl2ZXJlZBJSCgpib2R5X2J5dGVzGAsgASgEQjmquxgbbWVzc2FnaW5nLm1lc3NhZ2UuYm9keS5zaXplursYFgoSbWVzc2FnZV9ib2R5X2J5dGVzEAJIAYgBARIsCgptZXNzYWdlX2lkGAwgASgJQhiquxgUbWVzc2FnaW5nLm1lc3NhZ2UuaWQSPQoOY29ycmVsYXRpb25faWQYDSABKAlCJaq7GCFtZXNzYWdpbmcubWVzc2FnZS5jb252ZXJzYXRpb25faWQSIwoIcmVwbHlfdG8YDiABKAlCEaq7GA1hbXFwLnJlcGx5X3RvEisKDGNvbnRlbnRfdHlwZRgPIAEoCUIVqrsYEWFtcXAuY29udGVudF90eXBlEicKCnBlcnNpc3RlbnQYECABKAhCE6q7GA9hbXFwLnBlcnNpc3RlbnQSNQoKc2V0dGxlbWVudBgRIAEoCUIhqrsYD2FtcXAuc2V0dGxlbWVudLK7GApzZXR0bGVtZW50EiMKCG11bHRpcGxlGBIgASgIQhGquxgNYW1xcC5tdWx0aXBsZRIhCgdyZXF1ZXVlGBMgASgIQhCquxgMYW1xcC5yZXF1ZXVlEjUKCnJlcGx5X2NvZGUYFCABKA1CIaq7GA9hbXFwLnJlcGx5X2NvZGWyuxgKcmVwbHlfY29kZRIlCgpyZXBseV90ZXh0GBUgASgJQhGquxgNZXJyb3IubWVzc2FnZRI7Cgx2aXJ0dWFsX2hvc3QYFiABKAlCJaq7GBFhbXFwLnZpcnR1YWxfaG9zdLK7GAx2aXJ0dWFsX2hvc3QSIQoHY2hhbm5lbBgXIAEoDUIQqrsYDGFtcXAuY2hhbm5lbBIyCg1tZXNzYWdlX2NvdW50GBggASgEQhaquxgSYW1xcC5tZXNzYWdlX2NvdW50SAKIAQE6LKK7GCgKBGFtcXASHAoQbWVzc2FnaW5nLnN5c3RlbRIIcmFiYml0bXEaAqgsQg8KDV9kZWxpdmVyeV90YWdCDQoLX2JvZHlfYnl0ZXNCEAoOX21lc3NhZ2VfY291bnRiBnByb3RvMw", [file_packetd_v1_options]);
 
 /**
- * One AMQP 0-9-1 operation and its answer.
+ * One AMQP 0-9-1 operation and its answer: a method and its -ok, a publish and its confirm, a delivery
+ * and its acknowledgement, or one of these that is not answered.
  *
  * @generated from message packetd.v1.Amqp
  */
 export type Amqp = Message<"packetd.v1.Amqp"> & {
+  /**
+   * The method that asks, as the specification names it: basic.publish, queue.declare.
+   *
+   * @generated from field: string method = 1;
+   */
+  method: string;
+
+  /**
+   * publish, deliver, get, consume, queue.declare …
+   *
+   * @generated from field: string operation_name = 2;
+   */
+  operationName: string;
+
+  /**
+   * send, process, receive or settle, for the methods that move messages.
+   *
+   * @generated from field: string operation_type = 3;
+   */
+  operationType: string;
+
+  /**
+   * Publish: `{exchange}:{routing key}`; deliver: `{exchange}:{routing key}:{queue}`; else the queue or exchange.
+   *
+   * @generated from field: string destination_name = 4;
+   */
+  destinationName: string;
+
+  /**
+   * @generated from field: string exchange = 5;
+   */
+  exchange: string;
+
+  /**
+   * @generated from field: string routing_key = 6;
+   */
+  routingKey: string;
+
+  /**
+   * @generated from field: string queue = 7;
+   */
+  queue: string;
+
+  /**
+   * @generated from field: string consumer_tag = 8;
+   */
+  consumerTag: string;
+
+  /**
+   * Number of the delivery, or of the publish on a confirm channel.
+   *
+   * @generated from field: optional uint64 delivery_tag = 9;
+   */
+  deliveryTag?: bigint;
+
+  /**
+   * @generated from field: bool redelivered = 10;
+   */
+  redelivered: boolean;
+
+  /**
+   * @generated from field: optional uint64 body_bytes = 11;
+   */
+  bodyBytes?: bigint;
+
+  /**
+   * @generated from field: string message_id = 12;
+   */
+  messageId: string;
+
+  /**
+   * @generated from field: string correlation_id = 13;
+   */
+  correlationId: string;
+
+  /**
+   * @generated from field: string reply_to = 14;
+   */
+  replyTo: string;
+
+  /**
+   * @generated from field: string content_type = 15;
+   */
+  contentType: string;
+
+  /**
+   * @generated from field: bool persistent = 16;
+   */
+  persistent: boolean;
+
+  /**
+   * How a message was settled: ack, nack, reject, return; empty where it was not.
+   *
+   * @generated from field: string settlement = 17;
+   */
+  settlement: string;
+
+  /**
+   * The answer settled all messages up to this one.
+   *
+   * @generated from field: bool multiple = 18;
+   */
+  multiple: boolean;
+
+  /**
+   * @generated from field: bool requeue = 19;
+   */
+  requeue: boolean;
+
+  /**
+   * Code and text of a Close or Return.
+   *
+   * @generated from field: uint32 reply_code = 20;
+   */
+  replyCode: number;
+
+  /**
+   * @generated from field: string reply_text = 21;
+   */
+  replyText: string;
+
+  /**
+   * @generated from field: string virtual_host = 22;
+   */
+  virtualHost: string;
+
+  /**
+   * @generated from field: uint32 channel = 23;
+   */
+  channel: number;
+
+  /**
+   * Messages in the queue, as Declare-Ok, Get-Ok, Purge-Ok and Delete-Ok say.
+   *
+   * @generated from field: optional uint64 message_count = 24;
+   */
+  messageCount?: bigint;
 };
 
 /**

@@ -1,0 +1,92 @@
+/** What is known of one channel: calls, publishes and deliveries that wait, consumers, and unfinished content. */
+import { type Exchange, ExchangeQueue } from '../exchange.js';
+import type { Method } from './wire.js';
+
+export const NO_BYTES = new Uint8Array(0);
+/** Consumers remembered of one channel. */
+const MAX_CONSUMERS = 1024;
+
+export interface Consumer {
+  /** Name of its queue, UTF-8. */
+  readonly queue: Uint8Array;
+  /** Deliveries are not acknowledged. */
+  readonly noAck: boolean;
+}
+
+/** A method with content, until the last byte of its body. One per channel and direction, used again and again. */
+export class Content {
+  /** null where no content is on its way. */
+  exchange: Exchange | null = null;
+  method: Method | null = null;
+  /** Bytes of body that are still to come; -1 before the header frame. */
+  remaining = -1;
+  /** Number of the publish or delivery; -1 where it will not be acknowledged. */
+  tag = -1;
+
+  begin(exchange: Exchange, method: Method, tag: number): void {
+    this.exchange = exchange;
+    this.method = method;
+    this.remaining = -1;
+    this.tag = tag;
+  }
+}
+
+export class Channel {
+  readonly calls = new ExchangeQueue();
+  /** Publishes that wait for their confirm, by number. */
+  readonly publishes = new Map<number, Exchange>();
+  /** Deliveries that wait for their acknowledgement, by tag. */
+  readonly deliveries = new Map<number, Exchange>();
+  /** Content on its way, per direction. */
+  readonly content: readonly [Content, Content] = [new Content(), new Content()];
+  /** Number of the next publish on a confirm channel; 0 where confirms are off. */
+  nextPublish = 0;
+  /** Bytes of the client were lost: publishes can no longer be numbered. */
+  uncounted = false;
+  /** A Close was seen, its Close-Ok not yet. */
+  closing = false;
+  /** The queue that an empty queue name means: the last declared. */
+  lastQueue = NO_BYTES;
+  /** The client has acknowledged a delivery. */
+  acknowledges = false;
+  /** There are deliveries whose basic.consume was not seen. */
+  unseenConsumers = false;
+  /** A consumer whose tag Consume-Ok will tell. */
+  unnamed: Consumer | null = null;
+  private readonly consumers = new Map<string, Consumer>();
+  /** The tag that was looked up last, and what was found. */
+  private lastTag = NO_BYTES;
+  private lastConsumer: Consumer | undefined = undefined;
+
+  constructor(readonly number: number) {}
+
+  addConsumer(tag: Uint8Array, consumer: Consumer): void {
+    const key = latin1(tag, 0, tag.length);
+    if (this.consumers.size >= MAX_CONSUMERS && !this.consumers.has(key)) return;
+    this.consumers.set(key, consumer);
+    this.lastTag = NO_BYTES;
+  }
+
+  removeConsumer(bytes: Uint8Array, start: number, end: number): void {
+    this.consumers.delete(latin1(bytes, start, end));
+    this.lastTag = NO_BYTES;
+  }
+
+  /** The consumer with the tag [start, end). */
+  consumer(bytes: Uint8Array, start: number, end: number): Consumer | undefined {
+    const last = this.lastTag;
+    if (last.length === end - start && last.length > 0) {
+      let i = 0;
+      while (i < last.length && last[i] === bytes[start + i]) i++;
+      if (i === last.length) return this.lastConsumer;
+    }
+    const found = this.consumers.get(latin1(bytes, start, end));
+    this.lastTag = bytes.slice(start, end);
+    this.lastConsumer = found;
+    return found;
+  }
+}
+
+function latin1(bytes: Uint8Array, start: number, end: number): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset + start, end - start).toString('latin1');
+}
