@@ -116,6 +116,23 @@ export const SCHEMA: Schema = {
     "Mongodb": {
       protocol: {"name":"mongodb","fixed":[{"key":"db.system.name","value":"mongodb"}],"ports":[27017],"networkProtocolName":""},
       fields: [
+        {"name":"command","localName":"command","number":1,"kind":"string","type":"","repeated":false,"implicit":true,"oneof":"","attribute":"db.operation.name","label":"command","metric":null,"elasticType":""},
+        {"name":"database","localName":"database","number":2,"kind":"string","type":"","repeated":false,"implicit":true,"oneof":"","attribute":"db.namespace","label":"database","metric":null,"elasticType":""},
+        {"name":"collection","localName":"collection","number":3,"kind":"string","type":"","repeated":false,"implicit":true,"oneof":"","attribute":"db.collection.name","label":"collection","metric":null,"elasticType":""},
+        {"name":"query_text","localName":"queryText","number":4,"kind":"string","type":"","repeated":false,"implicit":true,"oneof":"","attribute":"db.query.text","label":"","metric":null,"elasticType":""},
+        {"name":"query_summary","localName":"querySummary","number":5,"kind":"string","type":"","repeated":false,"implicit":true,"oneof":"","attribute":"db.query.summary","label":"","metric":null,"elasticType":""},
+        {"name":"opcode","localName":"opcode","number":6,"kind":"string","type":"","repeated":false,"implicit":true,"oneof":"","attribute":"mongodb.opcode","label":"","metric":null,"elasticType":""},
+        {"name":"request_id","localName":"requestId","number":7,"kind":"int32","type":"","repeated":false,"implicit":true,"oneof":"","attribute":"mongodb.request_id","label":"","metric":null,"elasticType":""},
+        {"name":"cursor_id","localName":"cursorId","number":8,"kind":"string","type":"","repeated":false,"implicit":true,"oneof":"","attribute":"mongodb.cursor_id","label":"","metric":null,"elasticType":""},
+        {"name":"documents_returned","localName":"documentsReturned","number":9,"kind":"uint64","type":"","repeated":false,"implicit":false,"oneof":"","attribute":"db.response.returned_rows","label":"","metric":{"name":"response_documents","kind":"histogram","buckets":[0,1,10,100,1000,10000,100000]},"elasticType":""},
+        {"name":"documents_sent","localName":"documentsSent","number":10,"kind":"uint64","type":"","repeated":false,"implicit":true,"oneof":"","attribute":"mongodb.documents_sent","label":"","metric":null,"elasticType":""},
+        {"name":"affected","localName":"affected","number":11,"kind":"uint64","type":"","repeated":false,"implicit":false,"oneof":"","attribute":"mongodb.affected_documents","label":"","metric":null,"elasticType":""},
+        {"name":"status_code","localName":"statusCode","number":12,"kind":"string","type":"","repeated":false,"implicit":true,"oneof":"","attribute":"db.response.status_code","label":"status_code","metric":null,"elasticType":""},
+        {"name":"error_name","localName":"errorName","number":13,"kind":"string","type":"","repeated":false,"implicit":true,"oneof":"","attribute":"mongodb.error_name","label":"","metric":null,"elasticType":""},
+        {"name":"error_message","localName":"errorMessage","number":14,"kind":"string","type":"","repeated":false,"implicit":true,"oneof":"","attribute":"error.message","label":"","metric":null,"elasticType":""},
+        {"name":"compressor","localName":"compressor","number":15,"kind":"string","type":"","repeated":false,"implicit":true,"oneof":"","attribute":"mongodb.compressor","label":"","metric":null,"elasticType":""},
+        {"name":"unacknowledged","localName":"unacknowledged","number":16,"kind":"bool","type":"","repeated":false,"implicit":true,"oneof":"","attribute":"mongodb.unacknowledged","label":"","metric":null,"elasticType":""},
+        {"name":"further_replies","localName":"furtherReplies","number":17,"kind":"uint32","type":"","repeated":false,"implicit":true,"oneof":"","attribute":"mongodb.further_replies","label":"","metric":null,"elasticType":""},
       ],
     },
     "Mysql": {

@@ -95,6 +95,23 @@ export const KafkaTag = {
 } as const;
 
 export const MongodbTag = {
+  command: 10,
+  database: 18,
+  collection: 26,
+  queryText: 34,
+  querySummary: 42,
+  opcode: 50,
+  requestId: 56,
+  cursorId: 66,
+  documentsReturned: 72,
+  documentsSent: 80,
+  affected: 88,
+  statusCode: 98,
+  errorName: 106,
+  errorMessage: 114,
+  compressor: 122,
+  unacknowledged: 128,
+  furtherReplies: 136,
 } as const;
 
 export const MysqlTag = {

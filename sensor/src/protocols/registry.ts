@@ -4,6 +4,7 @@ import { amqp } from './amqp/index.js';
 import type { DatagramProtocol } from './datagram.js';
 import type { StreamProtocol } from './decoder.js';
 import { http } from './http/index.js';
+import { mongodb } from './mongodb/index.js';
 
 export type ProtocolName = NonNullable<RoundTrip['detail']['case']>;
 
@@ -16,6 +17,7 @@ interface Entry {
 const REGISTRY: Partial<Record<ProtocolName, Entry>> = {
   http: { stream: http },
   amqp: { stream: amqp },
+  mongodb: { stream: mongodb },
 };
 
 export const PROTOCOL_NAMES = Object.keys(REGISTRY) as ProtocolName[];

@@ -11,14 +11,124 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file packetd/v1/mongodb.proto.
  */
 export const file_packetd_v1_mongodb: GenFile = /*@__PURE__*/
-  fileDesc("ChhwYWNrZXRkL3YxL21vbmdvZGIucHJvdG8SCnBhY2tldGQudjEiOAoHTW9uZ29kYjotorsYKQoHbW9uZ29kYhIZCg5kYi5zeXN0ZW0ubmFtZRIHbW9uZ29kYhoDidMBYgZwcm90bzM", [file_packetd_v1_options]);
+  fileDesc("ChhwYWNrZXRkL3YxL21vbmdvZGIucHJvdG8SCnBhY2tldGQudjEi9AcKB01vbmdvZGISMQoHY29tbWFuZBgBIAEoCUIgqrsYEWRiLm9wZXJhdGlvbi5uYW1lsrsYB2NvbW1hbmQSLgoIZGF0YWJhc2UYAiABKAlCHKq7GAxkYi5uYW1lc3BhY2WyuxgIZGF0YWJhc2USOAoKY29sbGVjdGlvbhgDIAEoCUIkqrsYEmRiLmNvbGxlY3Rpb24ubmFtZbK7GApjb2xsZWN0aW9uEiUKCnF1ZXJ5X3RleHQYBCABKAlCEaq7GA1kYi5xdWVyeS50ZXh0EisKDXF1ZXJ5X3N1bW1hcnkYBSABKAlCFKq7GBBkYi5xdWVyeS5zdW1tYXJ5EiIKBm9wY29kZRgGIAEoCUISqrsYDm1vbmdvZGIub3Bjb2RlEioKCnJlcXVlc3RfaWQYByABKAVCFqq7GBJtb25nb2RiLnJlcXVlc3RfaWQSKAoJY3Vyc29yX2lkGAggASgJQhWquxgRbW9uZ29kYi5jdXJzb3JfaWQSkgEKEmRvY3VtZW50c19yZXR1cm5lZBgJIAEoBEJxqrsYGWRiLnJlc3BvbnNlLnJldHVybmVkX3Jvd3O6uxhQChJyZXNwb25zZV9kb2N1bWVudHMQAho4AAAAAAAAAAAAAAAAAADwPwAAAAAAACRAAAAAAAAAWUAAAAAAAECPQAAAAAAAiMNAAAAAAABq+EBIAIgBARIyCg5kb2N1bWVudHNfc2VudBgKIAEoBEIaqrsYFm1vbmdvZGIuZG9jdW1lbnRzX3NlbnQSNQoIYWZmZWN0ZWQYCyABKARCHqq7GBptb25nb2RiLmFmZmVjdGVkX2RvY3VtZW50c0gBiAEBEj8KC3N0YXR1c19jb2RlGAwgASgJQiqquxgXZGIucmVzcG9uc2Uuc3RhdHVzX2NvZGWyuxgLc3RhdHVzX2NvZGUSKgoKZXJyb3JfbmFtZRgNIAEoCUIWqrsYEm1vbmdvZGIuZXJyb3JfbmFtZRIoCg1lcnJvcl9tZXNzYWdlGA4gASgJQhGquxgNZXJyb3IubWVzc2FnZRIqCgpjb21wcmVzc29yGA8gASgJQhaquxgSbW9uZ29kYi5jb21wcmVzc29yEjIKDnVuYWNrbm93bGVkZ2VkGBAgASgIQhqquxgWbW9uZ29kYi51bmFja25vd2xlZGdlZBI0Cg9mdXJ0aGVyX3JlcGxpZXMYESABKA1CG6q7GBdtb25nb2RiLmZ1cnRoZXJfcmVwbGllczotorsYKQoHbW9uZ29kYhIZCg5kYi5zeXN0ZW0ubmFtZRIHbW9uZ29kYhoDidMBQhUKE19kb2N1bWVudHNfcmV0dXJuZWRCCwoJX2FmZmVjdGVkYgZwcm90bzM", [file_packetd_v1_options]);
 
 /**
- * One MongoDB command and its reply.
+ * One MongoDB command and its reply, or one that is not answered.
  *
  * @generated from message packetd.v1.Mongodb
  */
 export type Mongodb = Message<"packetd.v1.Mongodb"> & {
+  /**
+   * The command's name: find, insert, hello.
+   *
+   * @generated from field: string command = 1;
+   */
+  command: string;
+
+  /**
+   * @generated from field: string database = 2;
+   */
+  database: string;
+
+  /**
+   * @generated from field: string collection = 3;
+   */
+  collection: string;
+
+  /**
+   * The command document with every value replaced: {"find":"users","filter":{"age":?}}.
+   *
+   * @generated from field: string query_text = 4;
+   */
+  queryText: string;
+
+  /**
+   * Command and collection.
+   *
+   * @generated from field: string query_summary = 5;
+   */
+  querySummary: string;
+
+  /**
+   * OP_MSG, OP_QUERY …, below compression.
+   *
+   * @generated from field: string opcode = 6;
+   */
+  opcode: string;
+
+  /**
+   * Request ids are signed.
+   *
+   * @generated from field: int32 request_id = 7;
+   */
+  requestId: number;
+
+  /**
+   * Cursor that the reply opened or the request goes on with, as a decimal number.
+   *
+   * @generated from field: string cursor_id = 8;
+   */
+  cursorId: string;
+
+  /**
+   * @generated from field: optional uint64 documents_returned = 9;
+   */
+  documentsReturned?: bigint;
+
+  /**
+   * Documents that the request carries outside of the command document.
+   *
+   * @generated from field: uint64 documents_sent = 10;
+   */
+  documentsSent: bigint;
+
+  /**
+   * `n` of the reply: documents inserted, matched or deleted.
+   *
+   * @generated from field: optional uint64 affected = 11;
+   */
+  affected?: bigint;
+
+  /**
+   * @generated from field: string status_code = 12;
+   */
+  statusCode: string;
+
+  /**
+   * codeName: DuplicateKey, NamespaceNotFound.
+   *
+   * @generated from field: string error_name = 13;
+   */
+  errorName: string;
+
+  /**
+   * Values are replaced.
+   *
+   * @generated from field: string error_message = 14;
+   */
+  errorMessage: string;
+
+  /**
+   * snappy, zlib, zstd: how the request, else the reply, was compressed.
+   *
+   * @generated from field: string compressor = 15;
+   */
+  compressor: string;
+
+  /**
+   * The request asked for no answer.
+   *
+   * @generated from field: bool unacknowledged = 16;
+   */
+  unacknowledged: boolean;
+
+  /**
+   * Replies beyond the first of an exhaust cursor.
+   *
+   * @generated from field: uint32 further_replies = 17;
+   */
+  furtherReplies: number;
 };
 
 /**

@@ -1,0 +1,51 @@
+/** Bodies of OP_COMPRESSED. */
+import * as zlib from 'node:zlib';
+import { uncompressSync } from 'snappy';
+
+/** Largest body that is unpacked; a longer one is counted, not read. */
+export const MAX_UNPACKED_BYTES = 16 << 20;
+
+/** zlib has it from Node 22.15 on. */
+const zstd = (zlib as { zstdDecompressSync?: (bytes: Uint8Array, options: object) => Uint8Array })
+  .zstdDecompressSync;
+
+/** The body [start, end), or null where it cannot be unpacked: unknown compressor, too large, damaged. */
+export function unpack(
+  compressor: number,
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  size: number,
+): Uint8Array | null {
+  if (size < 0 || size > MAX_UNPACKED_BYTES) return null;
+  const packed = bytes.subarray(start, end);
+  try {
+    switch (compressor) {
+      case 0:
+        return packed.slice();
+      case 1: {
+        // The block begins with its unpacked length, a varint: it is believed only where it is the message's.
+        if (snappyLength(packed) !== size) return null;
+        const unpacked = uncompressSync(Buffer.from(packed), { asBuffer: true }) as Uint8Array;
+        return unpacked.length === size ? unpacked : null;
+      }
+      case 2:
+        return zlib.inflateSync(packed, { maxOutputLength: Math.max(size, 1) });
+      case 3:
+        return zstd === undefined ? null : zstd(packed, { maxOutputLength: Math.max(size, 1) });
+      default:
+        return null;
+    }
+  } catch {
+    return null;
+  }
+}
+
+function snappyLength(bytes: Uint8Array): number {
+  let length = 0;
+  for (let i = 0, scale = 1; i < Math.min(5, bytes.length); i++, scale *= 128) {
+    length += (bytes[i] & 0x7f) * scale;
+    if (bytes[i] < 0x80) return length;
+  }
+  return -1;
+}
