@@ -5,6 +5,7 @@ import type { DatagramProtocol } from './datagram.js';
 import type { StreamProtocol } from './decoder.js';
 import { http } from './http/index.js';
 import { mongodb } from './mongodb/index.js';
+import { redis } from './redis/index.js';
 
 export type ProtocolName = NonNullable<RoundTrip['detail']['case']>;
 
@@ -16,6 +17,7 @@ interface Entry {
 /** In the order in which detection tries them. */
 const REGISTRY: Partial<Record<ProtocolName, Entry>> = {
   http: { stream: http },
+  redis: { stream: redis },
   amqp: { stream: amqp },
   mongodb: { stream: mongodb },
 };

@@ -1,0 +1,355 @@
+/** A connection of Redis or Valkey: commands, their replies, and what is neither. */
+import { encodeString, RedisTag, RoundTripTag, StatusValue } from '@packetd/proto';
+import { type Connection, type Decoder, type DecoderOptions, Direction, type Input } from '../decoder.js';
+import type { Exchange } from '../exchange.js';
+import { Effect } from './commands.js';
+import { Lost, Pairing, writeDatabase } from './pairing.js';
+import { ReplyReader, type ReplySink } from './replies.js';
+import { RequestReader, type RequestSink } from './requests.js';
+import { findCommand, findReply } from './resync.js';
+import { REPLY_TYPES, Type } from './wire.js';
+
+/** In `Exchange.tag`: the command's effect, the confirmations it waits for, and the number in its first argument. */
+const EFFECT_BITS = 0xf;
+const CONFIRMATION = 0x10;
+const CONFIRMATIONS_MASK = 0xfff0;
+const MAX_CONFIRMATIONS = CONFIRMATIONS_MASK / CONFIRMATION;
+const NUMBER = 0x10000;
+const MAX_NUMBER = 0x3fff;
+
+/** First letters of ON, OFF and SKIP. */
+const MODE_ON = 0x4f4e;
+const MODE_OFF = 0x4f46;
+const MODE_SKIP = 0x534b;
+/** CLIENT REPLY: are commands answered? */
+const Answers = { ON: 0, OFF: 1, NEXT_NOT: 2 } as const;
+
+const MAX_ERROR_BYTES = 512;
+const QUESTION = 0x3f;
+const ERROR_TYPE = encodeString(RoundTripTag.errorType, 'error');
+
+export class RedisDecoder implements Decoder, ReplySink, RequestSink {
+  private readonly pairing: Pairing;
+  private readonly requests: RequestReader;
+  private readonly replies = new ReplyReader(this);
+  private readonly lost = [false, false];
+  private answers: number = Answers.ON;
+  /** The selected database; -1 where nobody knows. */
+  private database: number;
+  private databaseInTransaction = false;
+  private inTransaction = false;
+  /** Messages of subscriptions may come as arrays (RESP2). */
+  private subscribed = false;
+  private monitoring = false;
+  private inReply = false;
+
+  constructor(
+    private readonly connection: Connection,
+    options: DecoderOptions,
+  ) {
+    this.pairing = new Pairing(connection, options.maxPending);
+    this.requests = new RequestReader(connection, this, options.keys, connection.fromStart);
+    this.database = connection.fromStart ? 0 : -1;
+  }
+
+  data(input: Input): number {
+    const { direction, bytes, end } = input;
+    const reader = direction === Direction.CLIENT ? this.requests : this.replies;
+    let at = input.start;
+    for (;;) {
+      if (this.lost[direction]) {
+        const found =
+          direction === Direction.CLIENT ? findCommand(bytes, at, end) : findReply(bytes, at, end);
+        const stop = found < 0 ? ~found : found;
+        this.connection.undecodable(stop - at);
+        if (found < 0) return stop;
+        this.lost[direction] = false;
+        at = found;
+      }
+      at = reader.read(input, at);
+      if (at >= 0) return at;
+      // These bytes are none of the protocol's.
+      at = ~at;
+      this.lose(direction);
+      this.connection.undecodable(1);
+      at++;
+      if (at >= end) return at;
+    }
+  }
+
+  gap(direction: Direction, length: number, heldBytes: number): void {
+    const reader = direction === Direction.CLIENT ? this.requests : this.replies;
+    if (length > 0 && heldBytes === 0 && length < reader.skipping) {
+      reader.pass(length);
+      return;
+    }
+    this.lose(direction);
+  }
+
+  fin(): void {}
+
+  close(status: number): void {
+    const exchange = this.requests.reset();
+    if (exchange !== null) {
+      exchange.status = status === StatusValue.RESET ? status : StatusValue.INCOMPLETE;
+      this.connection.emit(exchange);
+    }
+    const { head } = this.pairing;
+    if (this.replies.active && this.inReply && head !== null) head.responseStartNs = this.replies.startNs;
+    this.pairing.close(status);
+  }
+
+  private lose(direction: Direction): void {
+    this.lost[direction] = true;
+    if (direction === Direction.CLIENT) {
+      const exchange = this.requests.reset();
+      this.pairing.hold(Lost.COMMANDS);
+      if (exchange !== null) {
+        exchange.status = StatusValue.INCOMPLETE;
+        this.connection.emit(exchange);
+      }
+    } else {
+      this.replies.reset();
+      this.pairing.hold(Lost.REPLIES);
+    }
+    this.inReply = false;
+    this.database = -1;
+  }
+
+  commandBegins(timeNs: number): void {
+    this.pairing.began(timeNs, !this.replies.active && !this.lost[Direction.SERVER]);
+  }
+
+  commandEnds(reader: RequestReader, exchange: Exchange): void {
+    const command = reader.command!;
+    let answered = this.answers === Answers.ON;
+    if (this.answers === Answers.NEXT_NOT) this.answers = Answers.ON;
+    let tag: number = command.effect;
+    switch (command.effect) {
+      case Effect.CLIENT:
+        if (command.name === 'CLIENT REPLY') {
+          if (reader.replyMode === MODE_ON) this.answers = Answers.ON;
+          else if (reader.replyMode === MODE_OFF) this.answers = Answers.OFF;
+          else if (reader.replyMode === MODE_SKIP) this.answers = Answers.NEXT_NOT;
+          answered = reader.replyMode === MODE_ON || this.answers === Answers.ON;
+        }
+        tag = Effect.NONE;
+        break;
+      case Effect.SUBSCRIBE:
+        tag |= CONFIRMATION * Math.min(Math.max(1, reader.count - 1), MAX_CONFIRMATIONS);
+        break;
+      case Effect.UNSUBSCRIBE:
+        // Without names there is one for each subscription, and nobody here knows how many there are.
+        tag |= CONFIRMATION * Math.min(Math.max(1, reader.count - 1), MAX_CONFIRMATIONS);
+        break;
+      case Effect.SELECT:
+        tag |= NUMBER * (reader.number >= 0 && reader.number <= MAX_NUMBER ? reader.number + 1 : 0);
+        break;
+    }
+    exchange.tag = tag;
+    if (answered) {
+      this.pairing.command(exchange);
+      return;
+    }
+    writeDatabase(exchange, this.database);
+    exchange.status = StatusValue.OK;
+    this.connection.emit(exchange);
+  }
+
+  replyBegins(type: number): boolean {
+    this.inReply = type !== Type.PUSH;
+    if (type === Type.PUSH) return true;
+    if (type !== Type.ARRAY) return false;
+    const head = this.pairing.head;
+    const effect = head === null ? Effect.NONE : head.tag & EFFECT_BITS;
+    return this.subscribed || effect === Effect.SUBSCRIBE || effect === Effect.UNSUBSCRIBE;
+  }
+
+  replyEnds(reader: ReplyReader, input: Input, last: number): boolean {
+    this.inReply = false;
+    const { type } = reader;
+    if (type === Type.PUSH || (type === Type.ARRAY && reader.textEnd > reader.textStart)) {
+      const kind = pushKind(reader.text, reader.textStart, reader.textEnd);
+      if (kind === Push.CONFIRMATION) return this.confirmation(reader, input, last);
+      if (kind === Push.MESSAGE || type === Type.PUSH) return true;
+    }
+    if (this.monitoring && type === Type.SIMPLE_STRING && isMonitorLine(reader)) return true;
+    const exchange = this.pairing.take(input.timeAt(last));
+    if (exchange !== null) {
+      this.answer(exchange, reader, input, last);
+      return this.after(exchange, reader);
+    }
+    if (!this.pairing.uncertain) return true;
+    const parked = this.connection.pool.take();
+    this.write(parked, reader, input, last);
+    this.pairing.park(parked);
+    return true;
+  }
+
+  /** `subscribe`, `unsubscribe` and the like: n of them answer a command with n channels. */
+  private confirmation(reader: ReplyReader, input: Input, last: number): boolean {
+    if (reader.type === Type.ARRAY) this.subscribed = true;
+    const { head } = this.pairing;
+    if (head === null) return true;
+    const effect = head.tag & EFFECT_BITS;
+    if (effect !== Effect.SUBSCRIBE && effect !== Effect.UNSUBSCRIBE) return true;
+    if (head.responseStartNs < 0) {
+      head.responseStartNs = reader.startNs;
+      head.responseFirstSegment = reader.startSegment;
+    }
+    head.tag -= CONFIRMATION;
+    if ((head.tag & CONFIRMATIONS_MASK) !== 0) {
+      head.responseBytes += reader.bytes;
+      return true;
+    }
+    const { responseBytes, responseStartNs, responseFirstSegment } = head;
+    const exchange = this.pairing.take(input.timeAt(last))!;
+    this.write(exchange, reader, input, last);
+    exchange.responseBytes += responseBytes;
+    exchange.responseStartNs = responseStartNs;
+    exchange.responseFirstSegment = responseFirstSegment;
+    writeDatabase(exchange, this.database);
+    this.connection.emit(exchange);
+    return true;
+  }
+
+  private answer(exchange: Exchange, reader: ReplyReader, input: Input, last: number): void {
+    this.write(exchange, reader, input, last);
+    writeDatabase(exchange, this.database);
+  }
+
+  /** What the command has changed, now that it is known how it went. False where another protocol follows. */
+  private after(exchange: Exchange, reader: ReplyReader): boolean {
+    const { tag, status } = exchange;
+    const effect = tag & EFFECT_BITS;
+    this.connection.emit(exchange);
+    if (effect === Effect.NONE || status !== StatusValue.OK) {
+      if (effect === Effect.EXEC) this.inTransaction = false;
+      return true;
+    }
+    switch (effect) {
+      case Effect.MONITOR:
+        this.monitoring = true;
+        return true;
+      case Effect.REPLICATE:
+        this.connection.handOver('opaque');
+        return false;
+      case Effect.SELECT:
+        // In a transaction it is done at EXEC only.
+        if (this.inTransaction) this.databaseInTransaction = true;
+        else this.database = Math.floor(tag / NUMBER) - 1;
+        return true;
+      case Effect.MULTI:
+        this.inTransaction = true;
+        this.databaseInTransaction = false;
+        return true;
+      case Effect.EXEC:
+        if (this.databaseInTransaction && reader.type !== Type.NULL) this.database = -1;
+        this.inTransaction = false;
+        return true;
+      case Effect.DISCARD:
+        this.inTransaction = false;
+        return true;
+      case Effect.RESET:
+        this.database = 0;
+        this.inTransaction = false;
+        this.subscribed = false;
+        this.monitoring = false;
+        return true;
+      default:
+        return true;
+    }
+  }
+
+  /** Writes what the reply says. */
+  private write(exchange: Exchange, reader: ReplyReader, input: Input, last: number): void {
+    const { type, elements } = reader;
+    exchange.responseStartNs = reader.startNs;
+    exchange.responseFirstSegment = reader.startSegment;
+    exchange.responseEndNs = input.timeAt(last);
+    exchange.responseLastSegment = input.segmentAt(last);
+    exchange.responseBytes = reader.bytes;
+    exchange.missingBytes += reader.missing;
+    exchange.detail.raw(REPLY_TYPES[type]);
+    if (elements >= 0) exchange.detail.uint(RedisTag.elementCount, elements);
+    if (type === Type.ERROR || type === Type.BULK_ERROR) {
+      writeError(exchange, reader.text, reader.textStart, reader.textEnd);
+      exchange.status = StatusValue.ERROR;
+    } else exchange.status = StatusValue.OK;
+  }
+}
+
+const Push = { OTHER: 0, MESSAGE: 1, CONFIRMATION: 2 } as const;
+
+const PUSH_KINDS: ReadonlyMap<string, number> = new Map<string, number>([
+  ...['message', 'pmessage', 'smessage', 'invalidate'].map((kind) => [kind, Push.MESSAGE] as const),
+  ...['subscribe', 'psubscribe', 'ssubscribe', 'unsubscribe', 'punsubscribe', 'sunsubscribe'].map(
+    (kind) => [kind, Push.CONFIRMATION] as const,
+  ),
+]);
+
+function pushKind(bytes: Uint8Array, start: number, end: number): number {
+  if (end - start > 12) return Push.OTHER;
+  const kind = Buffer.from(bytes.buffer, bytes.byteOffset + start, end - start).toString('latin1');
+  return PUSH_KINDS.get(kind) ?? Push.OTHER;
+}
+
+/** `1700000000.123456 [0 127.0.0.1:6379] "get" "key"` */
+function isMonitorLine(reader: ReplyReader): boolean {
+  const { text, textStart, textEnd } = reader;
+  let at = textStart;
+  while (at < textEnd && text[at] >= 0x30 && text[at] <= 0x39) at++;
+  return at > textStart && text[at] === 0x2e;
+}
+
+const message = new Uint8Array(MAX_ERROR_BYTES);
+const BEGINNING_WITH = Buffer.from('beginning with:', 'latin1');
+
+/** `-WRONGTYPE Operation against …`: the first word is the code; what is quoted repeats arguments. */
+function writeError(exchange: Exchange, bytes: Uint8Array, start: number, end: number): void {
+  let stop = start;
+  while (stop < end && isCodeByte(bytes[stop])) stop++;
+  let at = start;
+  const coded = stop > start && stop - start <= 32 && (stop === end || bytes[stop] === 0x20);
+  if (coded) {
+    exchange.detail.text(RedisTag.statusCode, bytes, start, stop);
+    exchange.envelope.text(RoundTripTag.errorType, bytes, start, stop);
+    at = Math.min(stop + 1, end);
+  } else exchange.envelope.raw(ERROR_TYPE);
+  let length = 0;
+  let quote = 0;
+  for (; at < end && length < MAX_ERROR_BYTES - 1; at++) {
+    const byte = bytes[at];
+    if (quote !== 0) {
+      if (byte === quote) quote = 0;
+      continue;
+    }
+    const opens = byte === 0x22 || byte === 0x60 || (byte === 0x27 && !isLetter(bytes[at - 1]));
+    if (opens) {
+      quote = byte;
+      message[length++] = QUESTION;
+      continue;
+    }
+    message[length++] = byte;
+    if (byte === 0x3a && endsWith(BEGINNING_WITH, length)) {
+      message[length++] = QUESTION;
+      break;
+    }
+  }
+  if (length > 0) exchange.detail.text(RedisTag.errorMessage, message, 0, length);
+}
+
+function endsWith(suffix: Uint8Array, length: number): boolean {
+  if (length < suffix.length) return false;
+  for (let i = 0; i < suffix.length; i++) if (message[length - suffix.length + i] !== suffix[i]) return false;
+  return true;
+}
+
+function isCodeByte(byte: number): boolean {
+  return (byte >= 0x41 && byte <= 0x5a) || (byte >= 0x30 && byte <= 0x39) || byte === 0x5f;
+}
+
+function isLetter(byte: number): boolean {
+  const letter = byte | 0x20;
+  return letter >= 0x61 && letter <= 0x7a;
+}

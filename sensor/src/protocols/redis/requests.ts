@@ -1,0 +1,254 @@
+/** Reads commands as they come, in any pieces: arrays of bulk strings, or inline. Values are stepped over. */
+import { RedisTag } from '@packetd/proto';
+import type { Connection, Input } from '../decoder.js';
+import type { Exchange } from '../exchange.js';
+import {
+  type Command,
+  commandNamed,
+  Effect,
+  hasSubcommands,
+  isKnownCommand,
+  MAX_COUNTED,
+  withSubcommand,
+} from './commands.js';
+import { BAD, LF, lineEnd, MAX_BULK_BYTES, MAX_ELEMENTS, NEED_MORE, readNumber, Type } from './wire.js';
+
+/** Longest argument that is looked at: names, numbers of keys, databases. */
+const MAX_WANTED_BYTES = 64;
+/** Longest key that is recorded. */
+const MAX_KEY_BYTES = 1024;
+const MAX_KEYS = 64;
+const MAX_INLINE_BYTES = 4096;
+
+export interface RequestSink {
+  commandBegins(timeNs: number): void;
+  commandEnds(reader: RequestReader, exchange: Exchange): void;
+}
+
+export class RequestReader {
+  command: Command | null = null;
+  /** Arguments of the command, its name included. */
+  count = 0;
+  /** The command's keys, where an argument says how many. */
+  keys = 0;
+  /** Number in argument 1: the database of SELECT, the version of HELLO; -1 where there is none. */
+  number = -1;
+  /** Argument 2 of CLIENT REPLY: its first two letters' codes, or 0. */
+  replyMode = 0;
+  /** The command whose arguments are still to come. */
+  exchange: Exchange | null = null;
+  private index = 0;
+  private skip = 0;
+  private recordedKeys = 0;
+
+  constructor(
+    private readonly connection: Connection,
+    private readonly sink: RequestSink,
+    private readonly recordKeys: boolean,
+    private readonly inline: boolean,
+  ) {}
+
+  get skipping(): number {
+    return this.skip;
+  }
+
+  pass(length: number): void {
+    this.skip -= length;
+    if (this.exchange !== null) {
+      this.exchange.requestBytes += length;
+      this.exchange.missingBytes += length;
+    }
+  }
+
+  /** Forgets the command that is half read; answers its exchange, if it is one that can be told. */
+  reset(): Exchange | null {
+    const { exchange } = this;
+    this.exchange = null;
+    this.skip = 0;
+    if (exchange === null) return null;
+    if (this.command === null) {
+      this.connection.pool.release(exchange);
+      return null;
+    }
+    this.describe(exchange, this.command);
+    return exchange;
+  }
+
+  /** Reads from `at`; answers the position up to which it consumed, or ~position where the bytes are no command. */
+  read(input: Input, at: number): number {
+    const { end } = input;
+    while (at < end) {
+      if (this.skip > 0) {
+        const take = Math.min(this.skip, end - at);
+        this.skip -= take;
+        this.exchange!.requestBytes += take;
+        at += take;
+        if (this.skip > 0) return at;
+        if (++this.index === this.count) this.ends(input, at);
+        continue;
+      }
+      const next = this.exchange === null ? this.begins(input, at) : this.argument(input, at);
+      if (next < 0 || next === at) return next;
+      at = next;
+    }
+    return at;
+  }
+
+  /** `*count`, or an inline command. */
+  private begins(input: Input, at: number): number {
+    const { bytes, end } = input;
+    if (bytes[at] !== Type.ARRAY) return this.inlineCommand(input, at);
+    const count = readNumber(bytes, at + 1, end);
+    if (count === NEED_MORE) return at;
+    if (count === BAD || count > MAX_ELEMENTS || count < -1) return ~at;
+    const next = lineEnd;
+    // Redis passes over empty commands.
+    if (count <= 0) return next;
+    this.open(input, at, count);
+    this.exchange!.requestBytes = next - at;
+    return next;
+  }
+
+  private open(input: Input, at: number, count: number): void {
+    const timeNs = input.timeAt(at);
+    this.sink.commandBegins(timeNs);
+    const exchange = this.connection.pool.take();
+    exchange.requestStartNs = timeNs;
+    exchange.requestFirstSegment = input.segmentAt(at);
+    this.exchange = exchange;
+    this.command = null;
+    this.count = count;
+    this.index = 0;
+    this.keys = 0;
+    this.number = -1;
+    this.replyMode = 0;
+    this.recordedKeys = 0;
+  }
+
+  /** `$length` and the argument, which is looked at or stepped over. */
+  private argument(input: Input, at: number): number {
+    const { bytes, end } = input;
+    if (bytes[at] !== Type.BULK_STRING) return ~at;
+    const length = readNumber(bytes, at + 1, end);
+    if (length === NEED_MORE) return at;
+    if (length < 0 || length > MAX_BULK_BYTES) return ~at;
+    const start = lineEnd;
+    const stop = start + length;
+    const { index } = this;
+    const exchange = this.exchange!;
+    if (index === 0 ? true : length <= MAX_KEY_BYTES && this.wants(index, length)) {
+      if (index === 0 && length > MAX_WANTED_BYTES) return ~at;
+      if (stop + 2 > end) {
+        input.need = stop + 2 - at;
+        return at;
+      }
+      if (!this.look(index, bytes, start, stop)) return ~at;
+    } else if (stop + 2 > end) {
+      exchange.requestBytes += start - at;
+      this.skip = length + 2;
+      return start;
+    }
+    exchange.requestBytes += stop + 2 - at;
+    if (++this.index === this.count) this.ends(input, stop + 2);
+    return stop + 2;
+  }
+
+  private wants(index: number, length: number): boolean {
+    const command = this.command!;
+    if (length > MAX_WANTED_BYTES) return this.recordKeys && command.isKey(index, this.count);
+    if (index === 1) {
+      if (hasSubcommands(command) || command.effect === Effect.SELECT || command.effect === Effect.HELLO)
+        return true;
+    } else if (index === 2 && command.effect === Effect.CLIENT) return true;
+    return index === command.countAt || (this.recordKeys && command.isKey(index, this.count));
+  }
+
+  /** Takes what an argument says. False where it cannot be one of a command. */
+  private look(index: number, bytes: Uint8Array, start: number, end: number): boolean {
+    if (index === 0) {
+      this.command = commandNamed(bytes, start, end);
+      return this.command !== null;
+    }
+    const command = this.command!;
+    if (index === 1 && hasSubcommands(command)) {
+      this.command = withSubcommand(command, bytes, start, end);
+      return true;
+    }
+    if (index === 2 && command.effect === Effect.CLIENT && end - start >= 2) {
+      this.replyMode = ((bytes[start] & 0xdf) << 8) | (bytes[start + 1] & 0xdf);
+    }
+    if (index === 1 && command.firstKey !== 1) this.number = decimal(bytes, start, end);
+    if (index === command.countAt) this.keys = Math.max(0, decimal(bytes, start, end));
+    if (this.recordKeys && command.isKey(index, this.count) && this.recordedKeys < MAX_KEYS) {
+      this.recordedKeys++;
+      this.exchange!.detail.text(RedisTag.keys, bytes, start, end);
+    }
+    return true;
+  }
+
+  private ends(input: Input, at: number): void {
+    const exchange = this.exchange!;
+    this.exchange = null;
+    exchange.requestEndNs = input.timeAt(at - 1);
+    exchange.requestLastSegment = input.segmentAt(at - 1);
+    this.describe(exchange, this.command!);
+    this.sink.commandEnds(this, exchange);
+  }
+
+  private describe(exchange: Exchange, command: Command): void {
+    const { count } = this;
+    exchange.envelope.raw(command.operation);
+    exchange.detail.raw(command.detail(count));
+    if (command.countAt > 0) {
+      const keys = Math.min(this.keys, count) + command.keys(count);
+      exchange.detail.uintNonZero(RedisTag.keyCount, keys);
+    } else if (count >= MAX_COUNTED) {
+      exchange.detail.uintNonZero(RedisTag.keyCount, command.keys(count));
+    }
+    if (count >= MAX_COUNTED) exchange.detail.uint(RedisTag.argumentCount, count);
+  }
+
+  /** Words on a line. Only commands that are known: anything may look like a line of words. */
+  private inlineCommand(input: Input, at: number): number {
+    const { bytes, end } = input;
+    if (bytes[at] === 0x0d || bytes[at] === LF) return at + 1;
+    if (!this.inline) return ~at;
+    const stop = bytes.indexOf(LF, at);
+    if (stop < 0 || stop >= end) return end - at > MAX_INLINE_BYTES ? ~at : at;
+    let lineStop = stop;
+    if (bytes[stop - 1] === 0x0d) lineStop--;
+    let nameEnd = at;
+    while (nameEnd < lineStop && bytes[nameEnd] !== 0x20) nameEnd++;
+    if (!isKnownCommand(bytes, at, nameEnd)) return ~at;
+    let count = 0;
+    for (let i = at, inWord = false; i < lineStop; i++) {
+      const blank = bytes[i] === 0x20 || bytes[i] === 0x09;
+      if (!blank && !inWord) count++;
+      inWord = !blank;
+    }
+    this.open(input, at, count);
+    this.look(0, bytes, at, nameEnd);
+    if (count > 1) {
+      let from = nameEnd;
+      while (from < lineStop && bytes[from] === 0x20) from++;
+      let to = from;
+      while (to < lineStop && bytes[to] !== 0x20) to++;
+      if (to - from <= MAX_WANTED_BYTES && this.wants(1, to - from)) this.look(1, bytes, from, to);
+    }
+    this.exchange!.requestBytes = stop + 1 - at;
+    this.ends(input, stop + 1);
+    return stop + 1;
+  }
+}
+
+/** A small decimal number; -1 where it is none. */
+function decimal(bytes: Uint8Array, start: number, end: number): number {
+  if (end === start || end - start > 9) return -1;
+  let value = 0;
+  for (let i = start; i < end; i++) {
+    const digit = bytes[i] - 0x30;
+    if (digit < 0 || digit > 9) return -1;
+    value = value * 10 + digit;
+  }
+  return value;
+}
