@@ -19,6 +19,8 @@ const MAX_WANTED_BYTES = 64;
 const MAX_KEY_BYTES = 1024;
 const MAX_KEYS = 64;
 const MAX_INLINE_BYTES = 4096;
+/** Words of an inline command that are looked at. */
+const INLINE_WORDS = 3;
 
 export interface RequestSink {
   commandBegins(timeNs: number): void;
@@ -218,27 +220,34 @@ export class RequestReader {
     let lineStop = stop;
     if (bytes[stop - 1] === 0x0d) lineStop--;
     let nameEnd = at;
-    while (nameEnd < lineStop && bytes[nameEnd] !== 0x20) nameEnd++;
+    while (nameEnd < lineStop && !isBlank(bytes[nameEnd])) nameEnd++;
     if (!isKnownCommand(bytes, at, nameEnd)) return ~at;
-    let count = 0;
-    for (let i = at, inWord = false; i < lineStop; i++) {
-      const blank = bytes[i] === 0x20 || bytes[i] === 0x09;
-      if (!blank && !inWord) count++;
-      inWord = !blank;
-    }
-    this.open(input, at, count);
+    this.open(input, at, countWords(bytes, at, lineStop));
     this.look(0, bytes, at, nameEnd);
-    if (count > 1) {
-      let from = nameEnd;
-      while (from < lineStop && bytes[from] === 0x20) from++;
+    let from = nameEnd;
+    for (let index = 1; index < Math.min(this.count, INLINE_WORDS); index++) {
+      while (isBlank(bytes[from])) from++;
       let to = from;
-      while (to < lineStop && bytes[to] !== 0x20) to++;
-      if (to - from <= MAX_WANTED_BYTES && this.wants(1, to - from)) this.look(1, bytes, from, to);
+      while (to < lineStop && !isBlank(bytes[to])) to++;
+      if (to - from <= MAX_WANTED_BYTES && this.wants(index, to - from)) this.look(index, bytes, from, to);
+      from = to;
     }
     this.exchange!.requestBytes = stop + 1 - at;
     this.ends(input, stop + 1);
     return stop + 1;
   }
+}
+
+function countWords(bytes: Uint8Array, start: number, end: number): number {
+  let words = 0;
+  for (let i = start; i < end; i++) {
+    if (!isBlank(bytes[i]) && (i === start || isBlank(bytes[i - 1]))) words++;
+  }
+  return words;
+}
+
+function isBlank(byte: number): boolean {
+  return byte === 0x20 || byte === 0x09;
 }
 
 /** A small decimal number; -1 where it is none. */
