@@ -3,6 +3,7 @@ import type { RoundTrip } from '@packetd/proto/gen/packetd/v1/roundtrip_pb';
 import { amqp } from './amqp/index.js';
 import type { DatagramProtocol } from './datagram.js';
 import type { StreamProtocol } from './decoder.js';
+import { dnsDatagram, dnsStream } from './dns/index.js';
 import { http } from './http/index.js';
 import { mongodb } from './mongodb/index.js';
 import { redis } from './redis/index.js';
@@ -18,6 +19,7 @@ interface Entry {
 const REGISTRY: Partial<Record<ProtocolName, Entry>> = {
   http: { stream: http },
   redis: { stream: redis },
+  dns: { stream: dnsStream, datagram: dnsDatagram },
   amqp: { stream: amqp },
   mongodb: { stream: mongodb },
 };

@@ -1,0 +1,169 @@
+/** Code tables of DNS: https://www.iana.org/assignments/dns-parameters (RFC 6895). */
+import { DnsAnswerTag, DnsTag, encodeString, RoundTripTag } from '@packetd/proto';
+
+export const Opcode = { QUERY: 0, IQUERY: 1, STATUS: 2, NOTIFY: 4, UPDATE: 5, DSO: 6 } as const;
+
+export const Type = {
+  A: 1,
+  NS: 2,
+  CNAME: 5,
+  SOA: 6,
+  PTR: 12,
+  AAAA: 28,
+  LOC: 29,
+  NAPTR: 35,
+  DNAME: 39,
+  OPT: 41,
+  IXFR: 251,
+  AXFR: 252,
+} as const;
+
+export const Class = { IN: 1, CH: 3, HS: 4, NONE: 254, ANY: 255 } as const;
+
+/** Bits of the second header word. */
+export const Flag = {
+  QR: 0x8000,
+  AA: 0x0400,
+  TC: 0x0200,
+  RD: 0x0100,
+  RA: 0x0080,
+  Z: 0x0040,
+  AD: 0x0020,
+  CD: 0x0010,
+} as const;
+
+/** RFC 6891, 7871, 7873. */
+export const EdnsOption = { CLIENT_SUBNET: 8, COOKIE: 10 } as const;
+
+const TYPE_NAMES: Record<number, string> = {};
+const names = (first: number, list: string): void => {
+  list.split(' ').forEach((name, index) => {
+    if (name !== '-') TYPE_NAMES[first + index] = name;
+  });
+};
+names(
+  1,
+  'A NS MD MF CNAME SOA MB MG MR NULL WKS PTR HINFO MINFO MX TXT RP AFSDB X25 ISDN RT NSAP NSAP-PTR SIG KEY',
+);
+names(
+  26,
+  'PX GPOS AAAA LOC NXT EID NIMLOC SRV ATMA NAPTR KX CERT A6 DNAME SINK OPT APL DS SSHFP IPSECKEY RRSIG NSEC',
+);
+names(
+  48,
+  'DNSKEY DHCID NSEC3 NSEC3PARAM TLSA SMIMEA - HIP NINFO RKEY TALINK CDS CDNSKEY OPENPGPKEY CSYNC ZONEMD',
+);
+names(64, 'SVCB HTTPS DSYNC HHIT BRID');
+names(99, 'SPF UINFO UID GID UNSPEC NID L32 L64 LP EUI48 EUI64');
+names(128, 'NXNAME');
+names(249, 'TKEY TSIG IXFR AXFR MAILB MAILA ANY URI CAA AVC DOA AMTRELAY RESINFO WALLET CLA IPN');
+names(32768, 'TA DLV');
+
+const CLASS_NAMES: Record<number, string> = { 1: 'IN', 3: 'CH', 4: 'HS', 254: 'NONE', 255: 'ANY' };
+
+const OPCODE_NAMES: Record<number, string> = {
+  0: 'QUERY',
+  1: 'IQUERY',
+  2: 'STATUS',
+  4: 'NOTIFY',
+  5: 'UPDATE',
+  6: 'DSO',
+};
+
+const RCODE_NAMES: Record<number, string> = {};
+'NOERROR FORMERR SERVFAIL NXDOMAIN NOTIMP REFUSED YXDOMAIN YXRRSET NXRRSET NOTAUTH NOTZONE DSOTYPENI'
+  .split(' ')
+  .forEach((name, code) => {
+    RCODE_NAMES[code] = name;
+  });
+'BADVERS BADKEY BADTIME BADMODE BADNAME BADALG BADTRUNC BADCOOKIE'.split(' ').forEach((name, index) => {
+  RCODE_NAMES[16 + index] = name;
+});
+
+/** A code's name as the fields that carry it. */
+export interface CodeName {
+  readonly text: Uint8Array;
+  readonly question: Uint8Array;
+  readonly answer: Uint8Array;
+  readonly target: Uint8Array;
+}
+
+const encoder = new TextEncoder();
+
+function typeNameOf(name: string): CodeName {
+  return {
+    text: encoder.encode(name),
+    question: encodeString(DnsTag.questionType, name),
+    answer: encodeString(DnsAnswerTag.type, name),
+    target: encodeString(RoundTripTag.target, name),
+  };
+}
+
+/** Types below this, the assigned ones but two, are a plain array: a lookup is one load. */
+const DENSE_TYPES = 512;
+const types: (CodeName | undefined)[] = new Array(DENSE_TYPES).fill(undefined);
+const sparseTypes = new Map<number, CodeName>();
+for (const [code, name] of Object.entries(TYPE_NAMES)) {
+  if (Number(code) < DENSE_TYPES) types[Number(code)] = typeNameOf(name);
+  else sparseTypes.set(Number(code), typeNameOf(name));
+}
+
+/** Name of a type; one that is not assigned is written as TYPE123 (RFC 3597 section 5). */
+export function typeName(type: number): CodeName {
+  const known = type < DENSE_TYPES ? types[type] : sparseTypes.get(type);
+  return known ?? typeNameOf(`TYPE${type}`);
+}
+
+export function isKnownType(type: number): boolean {
+  return type < DENSE_TYPES ? types[type] !== undefined : sparseTypes.has(type);
+}
+
+/** Assigned classes as fields of the question and of an answer; others are CLASS123 (RFC 3597 section 5). */
+const classes = new Map<number, { question: Uint8Array; answer: Uint8Array }>();
+for (const [code, name] of Object.entries(CLASS_NAMES)) classes.set(Number(code), classNameOf(name));
+const CLASS_IN = classes.get(Class.IN)!;
+
+function classNameOf(name: string): { question: Uint8Array; answer: Uint8Array } {
+  return {
+    question: encodeString(DnsTag.questionClass, name),
+    answer: encodeString(DnsAnswerTag.class, name),
+  };
+}
+
+export function className(code: number): { readonly question: Uint8Array; readonly answer: Uint8Array } {
+  if (code === Class.IN) return CLASS_IN;
+  return classes.get(code) ?? classNameOf(`CLASS${code}`);
+}
+
+/** The 16 opcodes as fields `operation` and `opcode`. */
+export const OPCODES: readonly { readonly operation: Uint8Array; readonly opcode: Uint8Array }[] = Array.from(
+  { length: 16 },
+  (_, code) => {
+    const name = OPCODE_NAMES[code] ?? `OPCODE${code}`;
+    return {
+      operation: encodeString(RoundTripTag.operation, name),
+      opcode: encodeString(DnsTag.opcode, name),
+    };
+  },
+);
+
+const rcodes: ({ rcode: Uint8Array; errorType: Uint8Array } | undefined)[] = new Array(4096).fill(undefined);
+
+/** The field of an rcode (12 bits, RFC 6891 section 6.1.3) and of the error type it is. */
+export function rcodeName(code: number): { readonly rcode: Uint8Array; readonly errorType: Uint8Array } {
+  let known = rcodes[code];
+  if (known === undefined) {
+    const name = RCODE_NAMES[code] ?? `RCODE${code}`;
+    known = {
+      rcode: encodeString(DnsTag.rcode, name),
+      errorType: encodeString(RoundTripTag.errorType, name),
+    };
+    rcodes[code] = known;
+  }
+  return known;
+}
+
+/** Flags in the order of the header, with the field that names each. */
+export const FLAG_FIELDS: readonly { readonly bit: number; readonly field: Uint8Array }[] = (
+  ['AA', 'TC', 'RD', 'RA', 'AD', 'CD'] as const
+).map((name) => ({ bit: Flag[name], field: encodeString(DnsTag.headerFlags, name) }));
