@@ -9,6 +9,7 @@ const FOR_USERS = new Set([
   'CaptureError',
   'RuleError',
   'ConfigError',
+  'FileError',
   'CollectorError',
   'PublishError',
 ]);

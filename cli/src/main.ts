@@ -53,7 +53,20 @@ program
   .option('--config <file>', 'configuration (packetd config prints one)')
   .option('--ifaces <names>', "'any', a name, a comma list or a regular expression")
   .option('--demo', 'also make some traffic on loopback')
+  .option('--quiet', 'no live list in the terminal')
   .action(async (options) => (await import('./up.js')).up(options));
+
+program
+  .command('agent')
+  .description('capture on this machine and publish on NATS JetStream')
+  .option('--config <file>', 'configuration (packetd config agent prints one)')
+  .action(async (options) => (await import('./agent.js')).agent(options));
+
+program
+  .command('collector')
+  .description('consume from NATS JetStream and write metrics, traces and documents')
+  .option('--config <file>', 'configuration (packetd config collector prints one)')
+  .action(async (options) => (await import('./collector.js')).collector(options));
 
 program
   .command('config [command]')

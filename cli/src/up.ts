@@ -1,119 +1,179 @@
-/** packetd up: sensor and everything that shows what it sees, in one process. */
+/** packetd up: sensor and collector in one process, a live list in the terminal and a page. */
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { ByteBuffer } from '@packetd/proto/byte-buffer';
-import { DocumentWriter } from '@packetd/proto/telemetry/document';
+import { Collector } from '@packetd/collector/collector';
+import { Batch } from '@packetd/collector/output';
+import { Server } from '@packetd/collector/server/server';
+import { Tail } from '@packetd/collector/server/tail';
+import { InProcessSource } from '@packetd/collector/source/in-process';
+import { eachRecord, RECORD } from '@packetd/proto/batch';
 import { CaptureError } from '@packetd/sensor/capture/engine';
 import type { Ledger } from '@packetd/sensor/ledger';
 import { LiveCapture } from '@packetd/sensor/live';
 import type { BatchOutput } from '@packetd/sensor/protocols/records';
-import type { Rule } from '@packetd/sensor/rules';
+import { BatchCompleter, makeIdentity } from '@packetd/sensor/publish/identity';
 import { type Config, loadConfig } from './config/load.js';
-import { fail } from './fail.js';
-import { eachRecord, RECORD } from './output/batch.js';
+import { fail, UserError } from './fail.js';
+import { ledgerMetrics } from './ledger-metrics.js';
+import { makeLog } from './log.js';
 import { textLines } from './output/text.js';
-import { TailServer } from './server/server.js';
-import { Tail } from './server/tail.js';
+import { collectorConfig, decoderOptions, liveOptions, serverConfig } from './settings.js';
+import { VERSION } from './version.js';
 
 export interface UpOptions {
   config?: string;
   ifaces?: string;
   demo?: boolean;
+  quiet?: boolean;
 }
+
+/** Batches that may wait for an output before the oldest go. */
+const QUEUE_BYTES = 64 << 20;
+const DRAIN_MS = 5000;
 
 export async function up(options: UpOptions): Promise<void> {
   const overrides = options.ifaces === undefined ? {} : { 'sniffer.ifaces': options.ifaces };
   const config = loadConfig(options.config, process.env, overrides);
   const say = (message: string) => process.stderr.write(`packetd: ${message}\n`);
+  const log = makeLog(config);
+  const collector = new Collector(collectorConfig(config), log);
   const tail = new Tail();
-  const output = liveOutput(tail);
-
   let ledger: () => Ledger | null = () => null;
-  const server = new TailServer(tail, () => ledger());
-  const address = config.get<string>('server.address');
-  if (config.get<boolean>('server.enabled')) await server.listen(address);
 
-  const capture = new LiveCapture(liveOptions(config), output, say);
+  const settings = serverConfig(config);
+  const server =
+    settings === null
+      ? null
+      : new Server(settings, {
+          tail,
+          metrics: collector.metrics === null ? null : (open) => collector.metrics!.render(open),
+          ledger: () => {
+            const now = ledger();
+            return now === null ? '' : ledgerMetrics(now);
+          },
+          notReady: () => collector.notReady(),
+          reload: async () => reload(options.config, log.level),
+          logLevel: log.level,
+        });
+  await server?.listen();
+
+  const source = new InProcessSource(collector.outputs, QUEUE_BYTES);
+  const identity = makeIdentity(config.get<string>('sensor.name'), VERSION);
+  const completer = new BatchCompleter(identity, () => ledger()!);
+  const list = options.quiet || config.get<boolean>('exporter.roundtrips.console') ? null : liveList();
+  const output: BatchOutput = {
+    batch(bytes, length, records) {
+      list?.batch(bytes, length, records);
+      const whole = completer.complete(bytes, length);
+      tail.add(new Batch(whole));
+      source.batch(whole, records);
+    },
+  };
+
+  const file = config.get<string>('sniffer.file');
+  const capture = file === '' ? new LiveCapture(liveOptions(config), output, say) : null;
+  if (capture !== null) ledger = () => capture.ledger();
+  let demo: ReturnType<typeof fork> | null = null;
   try {
-    await capture.start();
+    await capture?.start();
   } catch (error) {
-    const mayNot = error instanceof CaptureError && error.code === 'NO_PERMISSION';
-    if (!options.demo || !mayNot) throw error;
-    say(`${(error as Error).message}; replaying a bundled capture instead`);
-    await replay(output, (l) => {
-      ledger = () => l;
+    if (!(options.demo && error instanceof CaptureError && error.code === 'NO_PERMISSION')) throw error;
+    say(`${error.message}; replaying a bundled capture instead`);
+    await replay(demoCapture(), config, output, say, (now) => {
+      ledger = () => now;
     });
-    await waitForEnd();
-    server.close();
-    process.exit(0);
+    await finish();
+    return;
   }
-  ledger = () => capture.ledger();
-  if (config.get<boolean>('server.enabled')) capture.ownPorts.add(server.port);
+  if (capture === null) {
+    await replay(file, config, output, say, (now) => {
+      ledger = () => now;
+    });
+    await finish();
+    return;
+  }
+  if (server !== null) capture.ownPorts.add(server.port);
   say(`watching ${capture.interfaces.map((i) => i.name).join(', ')}; Ctrl-C ends`);
-  if (config.get<boolean>('server.enabled')) say(`page, /watch and /metrics on http://${address}`);
-  const demo = options.demo ? fork(new URL('./demo-traffic.js', import.meta.url)) : null;
+  announce();
+  if (options.demo) demo = fork(new URL('./demo-traffic.js', import.meta.url));
   capture.failed.catch(fail);
   await waitForEnd();
   demo?.kill();
-  const final = await capture.stop();
-  server.close();
-  say(
-    `${final.report().records} roundtrips of ${final.report().frames} frames, ${final.report().kernelDropped} dropped`,
-  );
+  const final = (await capture.stop()).report();
+  await end();
+  say(`${final.records} roundtrips of ${final.frames} frames, ${final.kernelDropped} dropped`);
   process.exit(0);
+
+  function announce(): void {
+    if (server !== null)
+      say(`page, /watch and /metrics on http://${settings!.address.replace(/^:/, '127.0.0.1:')}`);
+  }
+
+  async function finish(): Promise<void> {
+    announce();
+    if (server !== null) await waitForEnd();
+    await end();
+    process.exit(0);
+  }
+
+  async function end(): Promise<void> {
+    await source.drain(DRAIN_MS);
+    await collector.close();
+    await server?.close();
+  }
 }
 
-function liveOptions(config: Config) {
-  const version = config.get<string>('sniffer.ipVersion');
-  return {
-    interfaces: config.get<string>('sniffer.ifaces'),
-    engine: config.get<'afpacket' | 'cap'>('sniffer.engine'),
-    promiscuous: !config.get<boolean>('sniffer.noPromisc'),
-    workers: config.get<number>('sniffer.workers'),
-    blockCount: config.get<number>('sniffer.blockNum'),
-    rules:
-      config.get<Rule[]>('sniffer.protocols.rules').length === 0
-        ? null
-        : config.get<Rule[]>('sniffer.protocols.rules'),
-    ipVersion: version === 'v4' ? 4 : version === 'v6' ? 6 : 0,
-    decoder: {
-      headers: config.get<boolean>('controller.decoder.headers'),
-      bodyBytes: config.get<number>('controller.decoder.bodyBytes'),
-      keys: config.get<boolean>('controller.decoder.keys'),
-      maxPending: config.get<number>('controller.decoder.maxPending'),
-      datagramTimeoutNs: config.get<number>('controller.decoder.datagramTimeout') * 1e6,
-      multicastDns: config.get<boolean>('controller.decoder.multicastDns'),
-    },
-    tcp: { idleNs: config.get<number>('controller.connExpired') * 1e6 },
-    skipOwn: true,
-  };
+/** The configuration is read again: the log level changes at once, the rest says that it does not. */
+export async function reload(
+  file: string | undefined,
+  level: { get(): string; set(level: string): boolean },
+): Promise<string> {
+  const fresh = loadConfig(file);
+  const wanted = fresh.get<string>('logger.level');
+  const before = level.get();
+  level.set(wanted);
+  return before === wanted
+    ? 'nothing that can change while it runs has changed; other keys take effect at a restart'
+    : `logger.level is ${wanted} now; other keys take effect at a restart`;
 }
 
-/** The live list in the terminal, and the tail that the server shows. */
-function liveOutput(tail: Tail): BatchOutput {
+function liveList(): BatchOutput {
   const lines = textLines((bytes, length) => {
     process.stdout.write(bytes.slice(0, length));
   });
-  const documents = new DocumentWriter();
-  const json = new ByteBuffer(64 << 10);
   return {
     batch(bytes, length) {
-      eachRecord(bytes, length, RECORD, (start, end) => {
-        lines.record(bytes, start, end);
-        json.length = 0;
-        if (documents.write(bytes, start, end, json)) tail.add(json.bytes, json.length);
-      });
+      eachRecord(bytes, length, RECORD, (start, end) => lines.record(bytes, start, end));
       lines.flush();
     },
   };
 }
 
-async function replay(output: BatchOutput, done: (ledger: Ledger) => void): Promise<void> {
-  const { decodeFile } = await import('@packetd/sensor/offline');
-  done(await decodeFile(fileURLToPath(new URL('../demo/demo.pcap', import.meta.url)), output));
+function demoCapture(): string {
+  const path = fileURLToPath(new URL('../demo/demo.pcap', import.meta.url));
+  if (!existsSync(path))
+    throw new UserError(`the bundled capture ${path} is missing; check the installation`);
+  return path;
 }
 
-async function waitForEnd(): Promise<void> {
+async function replay(
+  path: string,
+  config: Config,
+  output: BatchOutput,
+  warn: (message: string) => void,
+  begun: (ledger: Ledger) => void,
+): Promise<void> {
+  const { decodeFile } = await import('@packetd/sensor/offline');
+  const { Ledger } = await import('@packetd/sensor/ledger');
+  const { PROTOCOL_NAMES } = await import('@packetd/sensor/protocols/registry');
+  const ledger = new Ledger(PROTOCOL_NAMES);
+  begun(ledger);
+  const { rules, ipVersion, layer4 } = liveOptions(config);
+  await decodeFile(path, output, { rules, ipVersion, layer4, decoder: decoderOptions(config), warn, ledger });
+}
+
+export async function waitForEnd(): Promise<void> {
   await Promise.race([once(process, 'SIGINT'), once(process, 'SIGTERM')]);
 }

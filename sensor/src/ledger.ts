@@ -30,6 +30,18 @@ export const Count = {
   recordBytes: 17,
   /** Records that were dropped because nobody took them in time. */
   recordsDropped: 18,
+  /** Payload bytes of TCP seen before, … */
+  retransmittedBytes: 19,
+  /** … of what had been given up as lost, … */
+  lateBytes: 20,
+  /** … too far from where the stream is, … */
+  implausibleBytes: 21,
+  /** … after the end of their connection, … */
+  ignoredBytes: 22,
+  /** … and that found no room while they waited for others. */
+  holdDroppedBytes: 23,
+  /** Bytes of TCP that the capture lost, of connections of any protocol. */
+  lostBytes: 24,
 } as const;
 export type Count = (typeof Count)[keyof typeof Count];
 const COUNTS = Object.keys(Count).length;
@@ -88,6 +100,16 @@ export class Ledger {
 
   getProtocol(protocol: number, counter: ProtocolCount): number {
     return this.values[COUNTS + protocol * PROTOCOL_COUNTS + counter];
+  }
+
+  /** Every counter: its name, its protocol ('' for those of the whole sensor), and where its value is. */
+  *counters(): Generator<{ name: string; protocol: string; index: number }> {
+    for (const [name, index] of Object.entries(Count)) yield { name, protocol: '', index };
+    for (const [row, protocol] of this.protocols.entries()) {
+      for (const [name, offset] of Object.entries(ProtocolCount)) {
+        yield { name, protocol, index: COUNTS + row * PROTOCOL_COUNTS + offset };
+      }
+    }
   }
 
   /** The ledger as an object for people and programs (`packetd watch --stats`). */

@@ -25,6 +25,8 @@ export interface LiveOptions {
   readonly ipVersion: number;
   readonly decoder: Partial<DecoderOptions>;
   readonly tcp?: Partial<TcpOptions>;
+  /** Count connections, packets and bytes per server endpoint. */
+  readonly layer4?: boolean;
   /** Leave out the connections of this process. */
   readonly skipOwn: boolean;
   /** Blocks of 1 MiB in each thread's capture ring. */
@@ -57,6 +59,7 @@ export class LiveCapture {
   private readonly threads: Thread[] = [];
   private inThisThread: InThisThread | null = null;
   private unwatch: (() => void) | null = null;
+  private stopping = false;
   private reject: (error: Error) => void = () => {};
 
   /** Throws CaptureError where the interfaces do not exist. */
@@ -100,6 +103,7 @@ export class LiveCapture {
       ipVersion: this.options.ipVersion,
       decoder: this.options.decoder,
       tcp: this.options.tcp ?? {},
+      layer4: this.options.layer4 ?? false,
       ownPorts: this.options.skipOwn ? this.ownPorts.memory : null,
     };
     await Promise.all(Array.from({ length: this.options.workers }, () => this.startThread(settings)));
@@ -130,6 +134,7 @@ export class LiveCapture {
 
   /** Ends the capture: what is open becomes records, then the ledger is final. */
   async stop(): Promise<Ledger> {
+    this.stopping = true;
     for (const { control } of this.threads) Atomics.store(control, Control.STOP, 1);
     await Promise.all(this.threads.map((thread) => thread.stopped));
     await Promise.all(this.threads.map(({ worker }) => worker.terminate()));
@@ -150,13 +155,14 @@ export class LiveCapture {
   }
 
   private pipelineOptions(): Partial<PipelineOptions> {
-    const { rules, ipVersion, decoder, tcp, skipOwn } = this.options;
+    const { rules, ipVersion, decoder, tcp, skipOwn, layer4 = false } = this.options;
     const own = this.ownPorts;
     return {
       rules,
       ipVersion,
       decoder,
       tcp: tcp ?? {},
+      layer4,
       isOwn: skipOwn ? (a, b) => own.has(a) || own.has(b) : () => false,
     };
   }
@@ -204,7 +210,7 @@ export class LiveCapture {
         }
       });
       worker.on('exit', (code) => {
-        if (code !== 0) this.warn(`a capture thread ended with code ${code}`);
+        if (code !== 0 && !this.stopping) this.warn(`a capture thread ended with code ${code}`);
         stopped();
       });
     });

@@ -14,10 +14,15 @@ const POLLS_PER_TURN = 64;
 export async function decodeFile(
   path: string,
   output: BatchOutput,
-  options: Partial<PipelineOptions> & { warn?: (message: string) => void; signal?: AbortSignal } = {},
+  options: Partial<PipelineOptions> & {
+    warn?: (message: string) => void;
+    signal?: AbortSignal;
+    /** Counts here instead of in a ledger of its own. */
+    ledger?: Ledger;
+  } = {},
 ): Promise<Ledger> {
   const engine = await openFile(path, { warn: options.warn });
-  const pipeline = new Pipeline(engine.clock, output, options);
+  const pipeline = new Pipeline(engine.clock, output, options, options.ledger);
   try {
     let polls = 0;
     while (!options.signal?.aborted && engine.poll(pipeline, 0)) {

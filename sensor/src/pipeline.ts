@@ -3,6 +3,7 @@
  * state; several of them share nothing but the ledger's memory, of which each has its own.
  */
 import type { Clock, Frame, FrameHandler } from './capture/engine.js';
+import { EndpointRecords } from './endpoints.js';
 import type { Side, StreamHandler, StreamHandlerFactory, TcpFlow } from './flow/stream.js';
 import { type TcpOptions, TcpTracker } from './flow/tcp.js';
 import { Count, Ledger, PARSE_COUNT, ProtocolCount } from './ledger.js';
@@ -41,11 +42,15 @@ export interface PipelineOptions {
   readonly tcp: Partial<TcpOptions>;
   /** A batch is handed on at the latest this long after its first record, in capture time. */
   readonly batchAgeNs: number;
+  /** Count connections, packets and bytes per server endpoint. */
+  readonly layer4: boolean;
   /** True for packetd's own connections, which are skipped. */
   readonly isOwn: (sourcePort: number, destinationPort: number) => boolean;
 }
 
 const PROTOCOL_TCP = 6;
+/** How often the figures per endpoint are handed on. */
+const LAYER4_NS = 10e9;
 
 export const DEFAULT_PIPELINE_OPTIONS: PipelineOptions = {
   rules: null,
@@ -53,6 +58,7 @@ export const DEFAULT_PIPELINE_OPTIONS: PipelineOptions = {
   decoder: {},
   tcp: {},
   batchAgeNs: 100e6,
+  layer4: false,
   isOwn: () => false,
 };
 
@@ -65,7 +71,10 @@ export class Pipeline implements FrameHandler, StreamHandlerFactory {
   private readonly options: PipelineOptions;
   private readonly datagrams: Datagrams[];
   private readonly byPort: PortRules | null;
+  private readonly endpoints: EndpointRecords;
   private batchSinceNs = -1;
+  private drainedNs = -1;
+  private skippedBytes = 0;
   private nowNs = 0;
 
   constructor(
@@ -101,7 +110,12 @@ export class Pipeline implements FrameHandler, StreamHandlerFactory {
     };
     this.byPort = this.options.rules === null ? null : new PortRules(this.options.rules);
     this.datagrams = DATAGRAM_PROTOCOLS.map((protocol) => new Datagrams(protocol, this.settings));
-    this.tracker = new TcpTracker(this, this.options.tcp);
+    this.tracker = new TcpTracker(this, {
+      ...this.options.tcp,
+      statistics: this.options.layer4,
+      serverPorts: (this.options.rules ?? []).flatMap(({ ports }) => ports),
+    });
+    this.endpoints = new EndpointRecords(clock, this.encoder);
   }
 
   onFrame(frame: Frame): void {
@@ -119,13 +133,19 @@ export class Pipeline implements FrameHandler, StreamHandlerFactory {
       return;
     }
     if (packet.protocol === PROTOCOL_TCP) this.tracker.packet(packet);
-    else this.datagram(packet);
+    else {
+      this.tracker.statistics?.udp(packet);
+      this.datagram(packet);
+    }
   }
 
   onTick(timeNs: number): void {
     this.nowNs = timeNs;
     this.tracker.tick(timeNs);
     for (const datagrams of this.datagrams) datagrams.decoder.tick(timeNs);
+    this.count();
+    if (this.drainedNs < 0) this.drainedNs = timeNs;
+    else if (timeNs - this.drainedNs >= LAYER4_NS) this.drain(timeNs);
     if (this.encoder.waiting === 0) return;
     if (this.batchSinceNs < 0) this.batchSinceNs = timeNs;
     else if (timeNs - this.batchSinceNs >= this.options.batchAgeNs) this.encoder.flush();
@@ -135,7 +155,33 @@ export class Pipeline implements FrameHandler, StreamHandlerFactory {
   finish(): void {
     this.tracker.flush(this.nowNs);
     for (const datagrams of this.datagrams) datagrams.decoder.flush(this.nowNs);
+    this.drain(this.nowNs);
+    this.count();
     this.encoder.flush();
+  }
+
+  /** Hands on the figures per endpoint. */
+  private drain(timeNs: number): void {
+    this.drainedNs = timeNs;
+    const { statistics } = this.tracker;
+    if (statistics === null) return;
+    this.endpoints.timeNs = timeNs;
+    statistics.drain(this.endpoints);
+  }
+
+  /** Takes the figures of reassembly over into the ledger. */
+  private count(): void {
+    const { values } = this.ledger;
+    const { counters } = this.tracker;
+    values[this.byPort === null ? Count.skippedOwn : Count.skippedNoRule] +=
+      counters.skippedBytes - this.skippedBytes;
+    this.skippedBytes = counters.skippedBytes;
+    values[Count.retransmittedBytes] = counters.retransmittedBytes;
+    values[Count.lateBytes] = counters.lateBytes;
+    values[Count.implausibleBytes] = counters.implausibleBytes;
+    values[Count.ignoredBytes] = counters.ignoredBytes;
+    values[Count.holdDroppedBytes] = counters.droppedBytes;
+    values[Count.lostBytes] = counters.gapBytes;
   }
 
   open(flow: TcpFlow): StreamHandler | null {

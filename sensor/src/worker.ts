@@ -33,6 +33,7 @@ export interface WorkerSettings {
   readonly control: SharedArrayBuffer;
   readonly ledger: SharedArrayBuffer;
   readonly ownPorts: SharedArrayBuffer | null;
+  readonly layer4: boolean;
 }
 
 export type WorkerMessage =
@@ -79,6 +80,7 @@ function run(settings: WorkerSettings): void {
       ipVersion: settings.ipVersion,
       decoder: settings.decoder,
       tcp: settings.tcp,
+      layer4: settings.layer4,
       isOwn: own === null ? () => false : (a, b) => own.has(a) || own.has(b),
     },
     ledger,

@@ -185,6 +185,16 @@ export const KEYS: readonly Key[] = [
     'Batches kept while NATS is away; then the oldest go, counted.',
   ),
 
+  key('nats.maxAge', duration, '24h', BOTH, 'How long a new stream keeps what no collector has taken.'),
+  key(
+    'nats.maxMegabytes',
+    z.number().int().min(1),
+    10_240,
+    BOTH,
+    'Largest size of a new stream; then the oldest batches go.',
+  ),
+
+  key('collector.name', text, '', COLLECTOR, "Label `instance` of the metrics; empty is the host's name."),
   key('metricsStorage.enabled', flag, true, COLLECTOR, 'Aggregate roundtrips into metrics.'),
   key(
     'metricsStorage.expired',
@@ -199,6 +209,13 @@ export const KEYS: readonly Key[] = [
     false,
     COLLECTOR,
     "VictoriaMetrics' vmrange buckets instead of le.",
+  ),
+  key(
+    'metricsStorage.nativeHistograms',
+    flag,
+    false,
+    COLLECTOR,
+    'Write native histograms beside the classic ones by remote write.',
   ),
   key(
     'metricsStorage.seriesBudget',
@@ -313,5 +330,13 @@ export const KEYS: readonly Key[] = [
   key('server.enabled', flag, true, BOTH, 'Serve metrics, the live tail and the web page.'),
   key('server.address', text, '127.0.0.1:9091', BOTH, 'Address to listen on: host:port.'),
   key('server.timeout', duration, '1m', BOTH, 'Longest a request to it may take.'),
+  key(
+    'server.token',
+    text,
+    '',
+    BOTH,
+    'Bearer token of the administrative routes; without one they answer on loopback only.',
+    true,
+  ),
   key('server.pprof', flag, false, BOTH, 'Serve /debug/pprof.'),
 ];

@@ -3,8 +3,8 @@
  * synchronous, so that a slow reader slows the decoding of a file instead of filling the memory.
  */
 import { writeSync } from 'node:fs';
+import { eachRecord, RECORD } from '@packetd/proto/batch';
 import type { BatchOutput } from '@packetd/sensor/protocols/records';
-import { eachRecord, RECORD } from './batch.js';
 
 export interface Printer extends BatchOutput {
   close(): Promise<void>;
@@ -130,7 +130,7 @@ function recordsFormat(write: Write): Format {
 }
 
 async function rotatedFile(options: PrinterOptions): Promise<{ write: Write; close: () => void }> {
-  const { RotatedFile } = await import('./rotated-file.js');
+  const { RotatedFile } = await import('@packetd/collector/documents/rotated-file');
   const file = new RotatedFile(options.file!, options.fileMegabytes * 1e6, options.fileBackups);
   return { write: (bytes, length) => file.write(bytes, length), close: () => file.close() };
 }

@@ -65,7 +65,7 @@ export class RecordEncoder {
       exchange.responseBytes,
       packets(exchange.responseFirstSegment, exchange.responseLastSegment),
     );
-    this.start(startNs);
+    writeUnixNano(w, RoundTripTag.startUnixNano, this.clock.baseSeconds, startNs);
 
     const endNs = Math.max(exchange.requestEndNs, exchange.responseEndNs, startNs);
     w.uintNonZero(RoundTripTag.durationNano, endNs - startNs);
@@ -91,8 +91,14 @@ export class RecordEncoder {
     if (w.length >= BATCH_BYTES) this.flush();
   }
 
+  /** Appends another message to the batch, as the field `tag` of RoundTripBatch. */
+  append(tag: number, message: WireWriter): void {
+    this.writer.blob(tag, message.bytes, 0, message.length);
+    if (this.writer.length >= BATCH_BYTES) this.flush();
+  }
+
   flush(): void {
-    if (this.records === 0) return;
+    if (this.writer.length === 0) return;
     const length = this.writer.length;
     const records = this.records;
     this.writer.length = 0;
@@ -111,19 +117,15 @@ export class RecordEncoder {
     word(w, low ^ endpoints.hash1);
     word(w, high ^ endpoints.hash0);
   }
+}
 
-  /** start_unix_nano = (base + whole seconds) · 10⁹ + rest, in two halves without BigInt. */
-  private start(startNs: number): void {
-    const whole = Math.floor(startNs / 1e9);
-    const seconds = this.clock.baseSeconds + whole;
-    const upper = Math.floor(seconds / 65536) * 1e9;
-    const low = (upper % 65536) * 65536 + (seconds % 65536) * 1e9 + Math.round(startNs - whole * 1e9);
-    this.writer.fixed64(
-      RoundTripTag.startUnixNano,
-      low >>> 0,
-      Math.floor(upper / 65536) + Math.floor(low / 0x100000000),
-    );
-  }
+/** `tag` = (base + whole seconds) · 10⁹ + rest as fixed64, in two halves without BigInt. */
+export function writeUnixNano(w: WireWriter, tag: number, baseSeconds: number, timeNs: number): void {
+  const whole = Math.floor(timeNs / 1e9);
+  const seconds = baseSeconds + whole;
+  const upper = Math.floor(seconds / 65536) * 1e9;
+  const low = (upper % 65536) * 65536 + (seconds % 65536) * 1e9 + Math.round(timeNs - whole * 1e9);
+  w.fixed64(tag, low >>> 0, Math.floor(upper / 65536) + Math.floor(low / 0x100000000));
 }
 
 /** Address and port fields of message Endpoint, from the words of a `Packet`. */

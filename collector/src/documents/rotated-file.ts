@@ -1,6 +1,10 @@
 /** A file of lines that moves to NAME.1, NAME.2 … when it is full. */
 import { closeSync, fstatSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
-import { UserError } from '../fail.js';
+
+/** A file that cannot be written; the message says which and why. */
+export class FileError extends Error {
+  override readonly name = 'FileError';
+}
 
 export class RotatedFile {
   private fd: number;
@@ -15,7 +19,7 @@ export class RotatedFile {
     try {
       this.fd = openSync(path, 'a', 0o640);
     } catch (error) {
-      throw new UserError(
+      throw new FileError(
         `cannot write ${path} (${(error as NodeJS.ErrnoException).code}); choose another file`,
       );
     }

@@ -1,5 +1,5 @@
 /** Walks the fields of a RoundTripBatch in wire format. */
-import { RoundTripBatchTag } from '@packetd/proto';
+import { RoundTripBatchTag } from './gen/tags.js';
 
 /** Tag of the field that holds one RoundTrip. */
 export const RECORD = RoundTripBatchTag.roundtrips;

@@ -1,0 +1,45 @@
+/** The program's log: JSON lines to stderr, stdout or a file, with a level that can change. */
+
+import type { Log } from '@packetd/collector/log';
+import { type Logger, pino } from 'pino';
+import type { Config } from './config/load.js';
+
+const LEVELS = new Set(['debug', 'info', 'warn', 'error']);
+const STDOUT = 1;
+const STDERR = 2;
+
+export interface LeveledLog extends Log {
+  readonly level: { get(): string; set(level: string): boolean };
+}
+
+export function makeLog(config: Config): LeveledLog {
+  const filename = config.get<string>('logger.filename');
+  const stdout = config.get<boolean>('logger.stdout');
+  const destination = pino.destination({
+    dest: filename === '' ? (stdout ? STDOUT : STDERR) : filename,
+    sync: true,
+    mkdir: true,
+  });
+  const logger: Logger = pino(
+    { level: config.get<string>('logger.level'), base: { name: 'packetd' } },
+    destination,
+  );
+  const write =
+    (level: 'debug' | 'info' | 'warn' | 'error') =>
+    (message: string, fields: object = {}): void =>
+      logger[level](fields, message);
+  return {
+    debug: write('debug'),
+    info: write('info'),
+    warn: write('warn'),
+    error: write('error'),
+    level: {
+      get: () => logger.level,
+      set: (level) => {
+        if (!LEVELS.has(level)) return false;
+        logger.level = level;
+        return true;
+      },
+    },
+  };
+}

@@ -1,0 +1,53 @@
+/** The collector's own metrics, shown at /metrics. */
+import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+
+export const registry = new Registry();
+collectDefaultMetrics({ register: registry, prefix: 'packetd_' });
+
+const registers = [registry];
+
+export const health = {
+  batches: new Counter({
+    name: 'packetd_output_batches_total',
+    help: 'Batches by output and what became of them.',
+    labelNames: ['output', 'result'],
+    registers,
+  }),
+  records: new Counter({
+    name: 'packetd_output_records_total',
+    help: 'Roundtrips by output and what became of them: written, duplicate, refused, dropped.',
+    labelNames: ['output', 'result'],
+    registers,
+  }),
+  retries: new Counter({
+    name: 'packetd_output_retries_total',
+    help: 'Requests to a backend that were made again.',
+    labelNames: ['output'],
+    registers,
+  }),
+  open: new Gauge({
+    name: 'packetd_output_open_batches',
+    help: 'Batches given to an output and not yet accepted by its backend.',
+    labelNames: ['output'],
+    registers,
+  }),
+  queueBytes: new Gauge({
+    name: 'packetd_source_queue_bytes',
+    help: 'Bytes of batches that wait for an output.',
+    labelNames: ['output'],
+    registers,
+  }),
+  undecodable: new Counter({
+    name: 'packetd_source_undecodable_total',
+    help: 'Messages that are no batch.',
+    registers,
+  }),
+};
+
+/** Counters of the sensors' ledgers, as their batches report them. */
+export const sensorCounters = new Counter({
+  name: 'packetd_sensor_ledger_total',
+  help: 'Growth of the counters of all sensors seen: frames, bytes, drops by place and protocol.',
+  labelNames: ['sensor', 'name', 'protocol'],
+  registers,
+});

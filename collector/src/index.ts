@@ -1,0 +1,2 @@
+export { Collector } from './collector.js';
+export type { CollectorConfig } from './config.js';

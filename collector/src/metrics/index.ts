@@ -1,0 +1,59 @@
+/** Metrics: aggregated in memory, read at /protocol/metrics, and written by remote write where asked. */
+import { health, sensorCounters } from '../health.js';
+import type { Log } from '../log.js';
+import type { Batch, Output } from '../output.js';
+import { MetricsRegistry, type StorageConfig } from './registry.js';
+import { type RemoteWriteConfig, RemoteWriter } from './remote-write.js';
+import { renderFamilies } from './render.js';
+
+export interface MetricsConfig {
+  readonly storage: StorageConfig;
+  /** null: metrics are only read. */
+  readonly remoteWrite: RemoteWriteConfig | null;
+  /** Tells the series of several collectors apart. */
+  readonly instance: string;
+}
+
+export class MetricsOutput implements Output {
+  readonly name = 'metrics';
+  private readonly registry: MetricsRegistry;
+  private readonly remote: RemoteWriter | null;
+
+  /** Throws LabelError. */
+  constructor(config: MetricsConfig, log: Log) {
+    this.registry = new MetricsRegistry(config.storage);
+    this.remote =
+      config.remoteWrite === null
+        ? null
+        : new RemoteWriter(this.registry, config.instance, config.remoteWrite, log);
+  }
+
+  get reachable(): boolean {
+    return this.remote?.reachable ?? true;
+  }
+
+  write(batch: Batch): Promise<void> {
+    this.registry.take(batch.decoded, Date.now());
+    countSensor(batch);
+    health.records.inc({ output: this.name, result: 'written' }, batch.decoded.roundtrips.length);
+    return this.remote === null ? Promise.resolve() : this.remote.accepted();
+  }
+
+  /** Text for a scraper; OpenMetrics has exemplars. */
+  render(openMetrics: boolean): string {
+    if (this.remote === null) this.registry.expire(Date.now());
+    return renderFamilies(this.registry.families(), openMetrics);
+  }
+
+  async close(deadlineMs: number): Promise<void> {
+    await this.remote?.close(deadlineMs);
+  }
+}
+
+/** What a batch says about its sensor, among the collector's own metrics. */
+function countSensor(batch: Batch): void {
+  const { sensor, counters } = batch.decoded;
+  for (const { name, protocol, value } of counters) {
+    sensorCounters.inc({ sensor: sensor?.name ?? '', name, protocol }, Number(value));
+  }
+}

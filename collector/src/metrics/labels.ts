@@ -1,0 +1,29 @@
+/** Which labels the metrics of a protocol have: as configured, else a choice of those with few values. */
+import { ENVELOPE_LABELS, type LabelReader, type ProtocolTelemetry } from '@packetd/proto/telemetry/labels';
+
+/** Every protocol has these; the schema's `status_code` is added where there is one. */
+const DEFAULT_LABELS = ['operation', 'target', 'status', 'server_address', 'server_port'];
+const STATUS_CODE = 'status_code';
+
+/** A label that no protocol has; the message names those there are. */
+export class LabelError extends Error {
+  override readonly name = 'CollectorError';
+}
+
+export interface Labels {
+  readonly names: readonly string[];
+  readonly readers: readonly LabelReader[];
+}
+
+/** Throws LabelError. */
+export function labelsOf(protocol: ProtocolTelemetry, wanted: readonly string[] | undefined): Labels {
+  const fallback = protocol.labels.has(STATUS_CODE) ? [...DEFAULT_LABELS, STATUS_CODE] : DEFAULT_LABELS;
+  const names = wanted ?? fallback;
+  const readers = names.map((name) => {
+    const reader = protocol.labels.get(name) ?? ENVELOPE_LABELS.get(name);
+    if (reader !== undefined) return reader;
+    const known = [...protocol.labels.keys(), ...ENVELOPE_LABELS.keys()].sort().join(', ');
+    throw new LabelError(`processor: ${protocol.name} has no label '${name}'; there are ${known}`);
+  });
+  return { names, readers };
+}

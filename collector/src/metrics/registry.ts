@@ -1,0 +1,111 @@
+/** Turns decoded batches into metrics; what a protocol's metrics are is compiled from the schema. */
+import type { RoundTrip, RoundTripBatch } from '@packetd/proto/gen/packetd/v1/roundtrip_pb';
+import { compileProtocols, type MetricReader } from '@packetd/proto/telemetry/labels';
+import { BYTE_BUCKETS, DURATION_BUCKETS } from './histogram.js';
+import { type Labels, labelsOf } from './labels.js';
+import { Layer4 } from './layer4.js';
+import { Family, type Series } from './store.js';
+
+export interface StorageConfig {
+  /** A series that has not grown for so long is dropped. */
+  readonly expiredMs: number;
+  readonly vmHistogram: boolean;
+  readonly nativeHistograms: boolean;
+  /** Series per metric. */
+  readonly seriesBudget: number;
+  /** Labels by protocol; a protocol that is not here has the default ones. */
+  readonly labels: Readonly<Record<string, readonly string[]>>;
+  readonly layer4Labels: readonly string[];
+}
+
+interface ProtocolMetrics {
+  readonly labels: Labels;
+  readonly requests: Family;
+  readonly duration: Family;
+  readonly own: readonly { readonly family: Family; readonly reader: MetricReader }[];
+}
+
+const NANOS = 1e9;
+
+export class MetricsRegistry {
+  /** By the case of the record's detail. */
+  private readonly protocols = new Map<string, ProtocolMetrics>();
+  private readonly layer4: Layer4;
+
+  /** Throws LabelError. */
+  constructor(private readonly config: StorageConfig) {
+    const options = {
+      budget: config.seriesBudget,
+      vm: config.vmHistogram,
+      native: config.nativeHistograms,
+    };
+    for (const protocol of compileProtocols()) {
+      const labels = labelsOf(protocol, config.labels[protocol.name]);
+      const family = (
+        name: string,
+        kind: 'counter' | 'histogram',
+        help: string,
+        bounds: readonly number[] = [],
+      ) => new Family(name, kind, help, labels.names, bounds, options);
+      this.protocols.set(protocol.detailCase, {
+        labels,
+        requests: family(`${protocol.name}_requests_total`, 'counter', `Roundtrips of ${protocol.name}.`),
+        duration: family(
+          `${protocol.name}_request_duration_seconds`,
+          'histogram',
+          'From the first byte of the request to the last of the response.',
+          DURATION_BUCKETS,
+        ),
+        own: protocol.metrics.map((reader) => ({
+          reader,
+          family: family(
+            reader.name,
+            reader.kind,
+            `Of the roundtrips of ${protocol.name} that have it.`,
+            reader.buckets.length > 0 ? reader.buckets : BYTE_BUCKETS,
+          ),
+        })),
+      });
+    }
+    this.layer4 = new Layer4(config.layer4Labels, options);
+  }
+
+  take(batch: RoundTripBatch, nowMs: number): void {
+    for (const record of batch.roundtrips) this.record(record, nowMs);
+    const sensor = batch.sensor?.name ?? '';
+    for (const stats of batch.endpoints) this.layer4.take(stats, sensor, nowMs);
+  }
+
+  /** Takes out idle series; answers them for their staleness markers. */
+  expire(nowMs: number): { family: Family; series: Series }[] {
+    const gone: { family: Family; series: Series }[] = [];
+    for (const family of this.families()) {
+      for (const series of family.expire(nowMs - this.config.expiredMs)) gone.push({ family, series });
+    }
+    return gone;
+  }
+
+  *families(): Generator<Family> {
+    for (const { requests, duration, own } of this.protocols.values()) {
+      yield requests;
+      yield duration;
+      for (const { family } of own) yield family;
+    }
+    yield* this.layer4.all();
+  }
+
+  private record(record: RoundTrip, nowMs: number): void {
+    const metrics = this.protocols.get(record.detail.case ?? '');
+    if (metrics === undefined) return;
+    const labels = metrics.labels.readers.map((read) => read(record));
+    metrics.requests.add(labels, 1, nowMs);
+    const traceId = record.trace === undefined ? '' : Buffer.from(record.trace.traceId).toString('hex');
+    metrics.duration.observe(labels, Number(record.durationNano) / NANOS, nowMs, traceId);
+    for (const { family, reader } of metrics.own) {
+      const value = reader.value(record);
+      if (value === undefined) continue;
+      if (reader.kind === 'counter') family.add(labels, value, nowMs);
+      else family.observe(labels, value, nowMs, traceId);
+    }
+  }
+}

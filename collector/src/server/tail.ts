@@ -1,0 +1,59 @@
+/** The newest roundtrips, for whoever follows them. Documents are written only while somebody does. */
+import { ByteBuffer } from '@packetd/proto/byte-buffer';
+import { BatchDocuments } from '../documents/writer.js';
+import type { Batch } from '../output.js';
+
+/** Called with one document (JSON, no line end). */
+export type Follower = (line: string) => void;
+
+/** Documents a new follower gets to begin with, and the batches they are made of. */
+const KEPT = 100;
+const KEPT_BYTES = 1 << 20;
+/** Documents of one batch that are shown; the page cannot show more in the time of one. */
+const SHOWN = 1000;
+
+export class Tail {
+  /** Called when the first follower comes, and when the last has gone. */
+  onFollowed: (followed: boolean) => void = () => {};
+  private readonly batches: Batch[] = [];
+  private bytes = 0;
+  private readonly followers = new Set<Follower>();
+  private readonly documents = new BatchDocuments();
+  private readonly out = new ByteBuffer(64 << 10);
+
+  add(batch: Batch): void {
+    this.batches.push(batch);
+    this.bytes += batch.bytes.length;
+    while (this.batches.length > 1 && this.bytes > KEPT_BYTES)
+      this.bytes -= this.batches.shift()!.bytes.length;
+    if (this.followers.size === 0) return;
+    for (const line of this.lines(batch).slice(-SHOWN)) for (const follower of this.followers) follower(line);
+  }
+
+  /** Follows until the answered function is called. */
+  follow(follower: Follower): () => void {
+    const newest: string[] = [];
+    for (let i = this.batches.length - 1; i >= 0 && newest.length < KEPT; i--) {
+      newest.unshift(...this.lines(this.batches[i]).slice(newest.length - KEPT));
+    }
+    for (const line of newest) follower(line);
+    this.followers.add(follower);
+    if (this.followers.size === 1) this.onFollowed(true);
+    return () => {
+      if (this.followers.delete(follower) && this.followers.size === 0) this.onFollowed(false);
+    };
+  }
+
+  private lines(batch: Batch): string[] {
+    this.out.length = 0;
+    try {
+      this.documents.write(batch, this.out);
+    } catch {
+      return [];
+    }
+    const text = Buffer.from(this.out.bytes.buffer, this.out.bytes.byteOffset, this.out.length).toString(
+      'utf8',
+    );
+    return text.split('\n').filter((line) => line !== '');
+  }
+}

@@ -1,0 +1,73 @@
+/** Batches of a sensor in this process: a bounded queue for each output, so that none waits for another. */
+
+import { health } from '../health.js';
+import { Batch, type Output } from '../output.js';
+
+/** Batches that are written at once. */
+const WINDOW = 8;
+
+export class InProcessSource {
+  private readonly lanes: Lane[];
+
+  /** Each output may fall behind by `maxBytes`; then its oldest batches go, counted. */
+  constructor(outputs: readonly Output[], maxBytes: number) {
+    this.lanes = outputs.map((output) => new Lane(output, maxBytes));
+  }
+
+  /** Never waits. `bytes` belongs to the source from here on. */
+  batch(bytes: Uint8Array, records: number): void {
+    const batch = new Batch(bytes);
+    for (const lane of this.lanes) lane.add(batch, records);
+  }
+
+  /** Resolves when everything is accepted, or `deadlineMs` are over. */
+  async drain(deadlineMs: number): Promise<void> {
+    const until = Date.now() + deadlineMs;
+    while (this.lanes.some((lane) => lane.busy) && Date.now() < until) {
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+  }
+}
+
+class Lane {
+  private readonly queue: { batch: Batch; records: number }[] = [];
+  private bytes = 0;
+  private open = 0;
+
+  constructor(
+    private readonly output: Output,
+    private readonly maxBytes: number,
+  ) {}
+
+  get busy(): boolean {
+    return this.open > 0 || this.queue.length > 0;
+  }
+
+  add(batch: Batch, records: number): void {
+    this.queue.push({ batch, records });
+    this.bytes += batch.bytes.length;
+    while (this.bytes > this.maxBytes && this.queue.length > 1) {
+      const oldest = this.queue.shift()!;
+      this.bytes -= oldest.batch.bytes.length;
+      health.batches.inc({ output: this.output.name, result: 'dropped' });
+      health.records.inc({ output: this.output.name, result: 'dropped' }, oldest.records);
+    }
+    this.pump();
+  }
+
+  private pump(): void {
+    while (this.open < WINDOW && this.queue.length > 0) {
+      const { batch, records } = this.queue.shift()!;
+      this.bytes -= batch.bytes.length;
+      this.open++;
+      this.output
+        .write(batch)
+        .catch(() => health.records.inc({ output: this.output.name, result: 'dropped' }, records))
+        .finally(() => {
+          this.open--;
+          this.pump();
+        });
+    }
+    health.queueBytes.set({ output: this.output.name }, this.bytes);
+  }
+}
