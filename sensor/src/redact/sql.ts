@@ -1,0 +1,380 @@
+/**
+ * SQL without its literals: one pass over the bytes of a statement replaces every literal by `?`, drops
+ * comments and closes up blanks and lists. What is known of the result (operation, table, summary) is
+ * worked out once and remembered, so a statement that was seen before costs no string and no object.
+ *
+ * Nothing that was between quotes or digits is ever kept; an unterminated literal hides the rest.
+ */
+import { describeSql } from './sql-summary.js';
+
+/** Lexical rules of a server. */
+export interface SqlDialect {
+  /** `\'` inside of strings is an escape. */
+  readonly backslashEscapes: boolean;
+  /** `"…"` is a string; otherwise it is an identifier. */
+  readonly doubleQuotedStrings: boolean;
+  readonly backtickIdentifiers: boolean;
+  /** `$tag$…$tag$` */
+  readonly dollarQuotes: boolean;
+  /** `# …` to the line's end. */
+  readonly hashComments: boolean;
+  readonly nestedComments: boolean;
+  /** The text of `/*! … *\/` is executed. */
+  readonly executableComments: boolean;
+}
+
+/** PostgreSQL manual, section 4.1. */
+export const POSTGRESQL: SqlDialect = {
+  backslashEscapes: false,
+  doubleQuotedStrings: false,
+  backtickIdentifiers: false,
+  dollarQuotes: true,
+  hashComments: false,
+  nestedComments: true,
+  executableComments: false,
+};
+
+/** MySQL reference manual, sections 11.1 and 11.7. */
+export const MYSQL: SqlDialect = {
+  backslashEscapes: true,
+  doubleQuotedStrings: true,
+  backtickIdentifiers: true,
+  dollarQuotes: false,
+  hashComments: true,
+  nestedComments: false,
+  executableComments: true,
+};
+
+/** What is known of one statement text; bytes are UTF-8 without literals. */
+export interface SqlShape {
+  /** The text, at most MAX_TEXT_BYTES and an ellipsis. */
+  readonly text: Uint8Array;
+  /** SELECT, INSERT, CREATE TABLE …; empty where there is none. */
+  readonly operation: string;
+  readonly operationBytes: Uint8Array;
+  /** The first table; empty where there is none. */
+  readonly collection: Uint8Array;
+  /** `SELECT users orders`, at most 255 characters. */
+  readonly summary: Uint8Array;
+}
+
+/** Longest sanitised text that is kept. */
+export const MAX_TEXT_BYTES = 4096;
+/** Bytes of a statement that are looked at. */
+export const MAX_SCANNED_BYTES = 64 << 10;
+const DEFAULT_CACHED = 2048;
+
+const Byte = {
+  TAB: 0x09,
+  LF: 0x0a,
+  SPACE: 0x20,
+  EXCLAMATION: 0x21,
+  DOUBLE_QUOTE: 0x22,
+  HASH: 0x23,
+  DOLLAR: 0x24,
+  AMPERSAND: 0x26,
+  QUOTE: 0x27,
+  OPEN: 0x28,
+  CLOSE: 0x29,
+  STAR: 0x2a,
+  PLUS: 0x2b,
+  COMMA: 0x2c,
+  DASH: 0x2d,
+  DOT: 0x2e,
+  SLASH: 0x2f,
+  QUESTION: 0x3f,
+  BACKSLASH: 0x5c,
+  UNDERSCORE: 0x5f,
+  BACKTICK: 0x60,
+} as const;
+
+const Kind = { OTHER: 0, BLANK: 1, WORD: 2, DIGIT: 3 } as const;
+/** Kind of each byte; all of UTF-8's multi-byte characters are letters. */
+const KINDS = new Uint8Array(256);
+for (let byte = 0; byte < 256; byte++) {
+  const letter = byte | 0x20;
+  if (byte <= Byte.SPACE) KINDS[byte] = Kind.BLANK;
+  else if (byte >= 0x30 && byte <= 0x39) KINDS[byte] = Kind.DIGIT;
+  else if ((letter >= 0x61 && letter <= 0x7a) || byte === Byte.UNDERSCORE || byte >= 0x80)
+    KINDS[byte] = Kind.WORD;
+}
+
+const ELLIPSIS = new TextEncoder().encode('…');
+const scratch = new Uint8Array(MAX_TEXT_BYTES + ELLIPSIS.length);
+
+export class SqlShapes {
+  private readonly shapes = new Map<number, SqlShape>();
+  private length = 0;
+
+  constructor(
+    private readonly dialect: SqlDialect,
+    private readonly maxCached = DEFAULT_CACHED,
+  ) {}
+
+  /** The shape of the statement in [start, end). Never throws. */
+  shape(bytes: Uint8Array, start: number, end: number): SqlShape {
+    this.sanitise(bytes, start, Math.min(end, start + MAX_SCANNED_BYTES), end - start > MAX_SCANNED_BYTES);
+    const { length } = this;
+    let h0 = length;
+    let h1 = 0x1b873593;
+    for (let i = 0; i < length; i++) {
+      h0 = Math.imul(h0 ^ scratch[i], 0x01000193);
+      h1 = Math.imul(h1 + scratch[i], 0x85ebca6b) ^ (h1 >>> 15);
+    }
+    const key = (h0 >>> 0) * 0x200000 + (h1 >>> 11);
+    const known = this.shapes.get(key);
+    if (known !== undefined && isScratch(known.text, length)) return known;
+    const shape = describeSql(scratch.slice(0, length));
+    if (this.shapes.size >= this.maxCached) this.shapes.clear();
+    this.shapes.set(key, shape);
+    return shape;
+  }
+
+  /** Writes the text without literals into `scratch`. */
+  private sanitise(bytes: Uint8Array, start: number, end: number, cut: boolean): void {
+    const { dialect } = this;
+    let at = start;
+    let to = 0;
+    let blank = false;
+    while (at < end && to < MAX_TEXT_BYTES - 2) {
+      const byte = bytes[at];
+      const kind = KINDS[byte];
+      if (kind === Kind.BLANK) {
+        blank = to > 0;
+        at++;
+        continue;
+      }
+      const commentEnd = this.comment(bytes, at, end);
+      if (commentEnd > at) {
+        blank = to > 0;
+        at = commentEnd;
+        continue;
+      }
+      if (blank) {
+        scratch[to++] = Byte.SPACE;
+        blank = false;
+      }
+      if (kind === Kind.WORD) {
+        const from = at;
+        at++;
+        while (at < end && (KINDS[bytes[at]] >= Kind.WORD || bytes[at] === Byte.DOLLAR)) at++;
+        const quoted = prefixedString(bytes, from, at, end, dialect);
+        if (quoted >= 0) {
+          at = skipString(bytes, quoted, end, dialect.backslashEscapes || (bytes[from] | 0x20) === 0x65);
+          to = literal(to);
+          continue;
+        }
+        for (let i = from; i < at && to < MAX_TEXT_BYTES; i++) scratch[to++] = bytes[i];
+        continue;
+      }
+      if (
+        kind === Kind.DIGIT ||
+        (byte === Byte.DOT && at + 1 < end && KINDS[bytes[at + 1]] === Kind.DIGIT && !endsWord(to))
+      ) {
+        at = skipNumber(bytes, at, end);
+        to = literal(to);
+        continue;
+      }
+      if (byte === Byte.QUOTE || (byte === Byte.DOUBLE_QUOTE && dialect.doubleQuotedStrings)) {
+        at = skipString(bytes, at, end, dialect.backslashEscapes);
+        to = literal(to);
+        continue;
+      }
+      if (byte === Byte.DOUBLE_QUOTE || (byte === Byte.BACKTICK && dialect.backtickIdentifiers)) {
+        const stop = skipString(bytes, at, end, false);
+        while (at < stop && to < MAX_TEXT_BYTES) scratch[to++] = bytes[at++];
+        at = stop;
+        continue;
+      }
+      if (byte === Byte.DOLLAR) {
+        const stop = dialect.dollarQuotes ? skipDollarQuote(bytes, at, end) : at;
+        if (stop > at) {
+          at = stop;
+          to = literal(to);
+          continue;
+        }
+        // A parameter: $1.
+        scratch[to++] = byte;
+        at++;
+        while (at < end && KINDS[bytes[at]] >= Kind.WORD && to < MAX_TEXT_BYTES) scratch[to++] = bytes[at++];
+        continue;
+      }
+      scratch[to++] = byte;
+      at++;
+      if (byte === Byte.CLOSE) to = closeUpRows(to);
+    }
+    if (at < end || cut) {
+      while (to > 0 && (scratch[to - 1] & 0xc0) === 0x80) to--;
+      if (to > 0 && scratch[to - 1] >= 0xc0) to--;
+      scratch.set(ELLIPSIS, to);
+      to += ELLIPSIS.length;
+    }
+    this.length = to;
+  }
+
+  /** Position behind a comment that begins at `at`, or `at`. */
+  private comment(bytes: Uint8Array, at: number, end: number): number {
+    const { dialect } = this;
+    const next = at + 1 < end ? bytes[at + 1] : 0;
+    switch (bytes[at]) {
+      case Byte.DASH:
+        // MySQL wants a blank behind.
+        if (next !== Byte.DASH) return at;
+        if (dialect.hashComments && at + 2 < end && KINDS[bytes[at + 2]] !== Kind.BLANK) return at;
+        return lineEnd(bytes, at, end);
+      case Byte.HASH:
+        return dialect.hashComments ? lineEnd(bytes, at, end) : at;
+      case Byte.SLASH: {
+        if (next !== Byte.STAR) return at;
+        if (dialect.executableComments && at + 2 < end && bytes[at + 2] === Byte.EXCLAMATION) {
+          let from = at + 3;
+          while (from < end && KINDS[bytes[from]] === Kind.DIGIT) from++;
+          return from;
+        }
+        return blockEnd(bytes, at, end, dialect.nestedComments);
+      }
+      case Byte.STAR:
+        // The end of an executable comment.
+        return dialect.executableComments && next === Byte.SLASH ? at + 2 : at;
+      default:
+        return at;
+    }
+  }
+}
+
+/** Writes `?`; behind `?, ` it says nothing new. */
+function literal(to: number): number {
+  if (to >= 2 && scratch[to - 1] === Byte.COMMA && scratch[to - 2] === Byte.QUESTION) return to - 1;
+  if (
+    to >= 3 &&
+    scratch[to - 1] === Byte.SPACE &&
+    scratch[to - 2] === Byte.COMMA &&
+    scratch[to - 3] === Byte.QUESTION
+  ) {
+    return to - 2;
+  }
+  scratch[to] = Byte.QUESTION;
+  return to + 1;
+}
+
+/** `(?), (?)` is `(?)`. */
+function closeUpRows(to: number): number {
+  if (to < 7 || scratch[to - 2] !== Byte.QUESTION || scratch[to - 3] !== Byte.OPEN) return to;
+  let at = to - 4;
+  if (scratch[at] === Byte.SPACE) at--;
+  if (scratch[at] !== Byte.COMMA) return to;
+  const isRow =
+    scratch[at - 1] === Byte.CLOSE && scratch[at - 2] === Byte.QUESTION && scratch[at - 3] === Byte.OPEN;
+  return isRow ? at : to;
+}
+
+/** The text so far ends in a word, so that a dot behind it belongs to a name. */
+function endsWord(to: number): boolean {
+  return (
+    to > 0 &&
+    (KINDS[scratch[to - 1]] >= Kind.WORD ||
+      scratch[to - 1] === Byte.DOUBLE_QUOTE ||
+      scratch[to - 1] === Byte.BACKTICK)
+  );
+}
+
+/**
+ * Where the word [from, to) is the prefix of a string: the position of its quote; else -1. N'…', B'…',
+ * X'…', E'…', U&'…' and, in MySQL, _utf8mb4'…'.
+ */
+function prefixedString(
+  bytes: Uint8Array,
+  from: number,
+  to: number,
+  end: number,
+  dialect: SqlDialect,
+): number {
+  if (to >= end) return -1;
+  const next = bytes[to];
+  if (next === Byte.QUOTE) {
+    if (to - from === 1) {
+      const letter = bytes[from] | 0x20;
+      return letter === 0x6e || letter === 0x62 || letter === 0x78 || letter === 0x65 ? to : -1;
+    }
+    return dialect.executableComments && bytes[from] === Byte.UNDERSCORE ? to : -1;
+  }
+  const isUnicode = next === Byte.AMPERSAND && to - from === 1 && (bytes[from] | 0x20) === 0x75;
+  return isUnicode && to + 1 < end && bytes[to + 1] === Byte.QUOTE ? to + 1 : -1;
+}
+
+/** Position behind the quoted text at `at`, whose quote is doubled inside; `end` where it never ends. */
+function skipString(bytes: Uint8Array, at: number, end: number, escapes: boolean): number {
+  const quote = bytes[at];
+  for (let i = at + 1; i < end; i++) {
+    const byte = bytes[i];
+    if (byte === Byte.BACKSLASH && escapes) i++;
+    else if (byte === quote) {
+      if (i + 1 < end && bytes[i + 1] === quote) i++;
+      else return i + 1;
+    }
+  }
+  return end;
+}
+
+/** 12, 1.5, 1e-9, 0xff, 1_000. */
+function skipNumber(bytes: Uint8Array, at: number, end: number): number {
+  let i = at;
+  while (i < end) {
+    const byte = bytes[i];
+    if (KINDS[byte] >= Kind.WORD || byte === Byte.DOT) {
+      i++;
+      continue;
+    }
+    const exponent = i > at && (bytes[i - 1] | 0x20) === 0x65 && (bytes[at + 1] | 0x20) !== 0x78;
+    if (
+      (byte === Byte.DASH || byte === Byte.PLUS) &&
+      exponent &&
+      i + 1 < end &&
+      KINDS[bytes[i + 1]] === Kind.DIGIT
+    )
+      i++;
+    else break;
+  }
+  return i;
+}
+
+/** Position behind `$tag$…$tag$`, or `at` where it is none. */
+function skipDollarQuote(bytes: Uint8Array, at: number, end: number): number {
+  let i = at + 1;
+  if (i < end && KINDS[bytes[i]] === Kind.DIGIT) return at;
+  while (i < end && KINDS[bytes[i]] >= Kind.WORD) i++;
+  if (i >= end || bytes[i] !== Byte.DOLLAR) return at;
+  const size = i + 1 - at;
+  for (let j = i + 1; j + size <= end; j++) {
+    if (bytes[j] !== Byte.DOLLAR) continue;
+    let k = 1;
+    while (k < size && bytes[j + k] === bytes[at + k]) k++;
+    if (k === size) return j + size;
+  }
+  return end;
+}
+
+function lineEnd(bytes: Uint8Array, at: number, end: number): number {
+  const stop = bytes.indexOf(Byte.LF, at);
+  return stop < 0 || stop >= end ? end : stop + 1;
+}
+
+function blockEnd(bytes: Uint8Array, at: number, end: number, nested: boolean): number {
+  let depth = 1;
+  for (let i = at + 2; i + 1 < end; i++) {
+    if (bytes[i] === Byte.STAR && bytes[i + 1] === Byte.SLASH) {
+      i++;
+      if (--depth === 0) return i + 1;
+    } else if (nested && bytes[i] === Byte.SLASH && bytes[i + 1] === Byte.STAR) {
+      i++;
+      depth++;
+    }
+  }
+  return end;
+}
+
+function isScratch(text: Uint8Array, length: number): boolean {
+  if (text.length !== length) return false;
+  for (let i = 0; i < length; i++) if (text[i] !== scratch[i]) return false;
+  return true;
+}
