@@ -118,6 +118,26 @@ export const MysqlTag = {
 } as const;
 
 export const PostgresqlTag = {
+  request: 10,
+  command: 18,
+  database: 26,
+  user: 34,
+  queryText: 42,
+  querySummary: 50,
+  collection: 58,
+  statementName: 66,
+  parameterCount: 72,
+  returnedRows: 80,
+  affectedRows: 88,
+  statusCode: 98,
+  severity: 106,
+  errorMessage: 114,
+  notices: 120,
+  statements: 128,
+  transactionStatus: 138,
+  copyBytes: 144,
+  suspended: 152,
+  serverVersion: 162,
 } as const;
 
 export const RedisTag = {

@@ -6,6 +6,7 @@ import type { StreamProtocol } from './decoder.js';
 import { dnsDatagram, dnsStream } from './dns/index.js';
 import { http } from './http/index.js';
 import { mongodb } from './mongodb/index.js';
+import { postgresql } from './postgresql/index.js';
 import { redis } from './redis/index.js';
 
 export type ProtocolName = NonNullable<RoundTrip['detail']['case']>;
@@ -22,6 +23,7 @@ const REGISTRY: Partial<Record<ProtocolName, Entry>> = {
   dns: { stream: dnsStream, datagram: dnsDatagram },
   amqp: { stream: amqp },
   mongodb: { stream: mongodb },
+  postgresql: { stream: postgresql },
 };
 
 export const PROTOCOL_NAMES = Object.keys(REGISTRY) as ProtocolName[];

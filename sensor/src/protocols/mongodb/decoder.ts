@@ -5,13 +5,13 @@
  * compressed are held whole, as long as they fit.
  */
 import { MongodbTag, RoundTripTag, StatusValue } from '@packetd/proto';
+import { sanitiseMessage } from '../../redact/message.js';
 import { type Connection, type Decoder, type DecoderOptions, Direction, type Input } from '../decoder.js';
 import type { Exchange } from '../exchange.js';
 import { type Command, command } from './commands.js';
 import { unpack } from './compression.js';
 import { Message, NO_BYTES, State } from './message.js';
 import { findMessage } from './resync.js';
-import { sanitiseMessage } from './text.js';
 import {
   CHECKSUM_BYTES,
   COMPRESSED_BYTES,

@@ -1,4 +1,4 @@
-/** The sanitised text of a command document, and error messages without values. */
+/** The sanitised text of a command document. */
 
 /** Longest text recorded; what is beyond is cut and marked. */
 export const MAX_TEXT_BYTES = 1024;
@@ -67,43 +67,4 @@ export class CommandText {
     }
     this.bytes[this.length++] = byte;
   }
-}
-
-const MAX_MESSAGE_BYTES = 512;
-const message = new Uint8Array(MAX_MESSAGE_BYTES);
-
-/**
- * An error message without the values it repeats: what is in quotes or braces becomes `?`
- * (`E11000 duplicate key error collection: shop.users index: email_1 dup key: ?`).
- * Borrowed until the next call.
- */
-export function sanitiseMessage(bytes: Uint8Array, start: number, end: number): Uint8Array {
-  let length = 0;
-  let depth = 0;
-  let quote = 0;
-  for (let i = start; i < end && length < MAX_MESSAGE_BYTES; i++) {
-    const byte = bytes[i];
-    if (quote !== 0) {
-      if (byte === BACKSLASH) i++;
-      else if (byte === quote) quote = 0;
-      continue;
-    }
-    const apostrophe = byte === 0x27 && (i === start || !isLetter(bytes[i - 1]));
-    if (byte === QUOTE || apostrophe) {
-      quote = byte;
-      if (depth === 0) message[length++] = UNKNOWN;
-    } else if (byte === OPEN) {
-      if (depth++ === 0) message[length++] = UNKNOWN;
-    } else if (byte === CLOSE && depth > 0) {
-      depth--;
-    } else if (depth === 0) {
-      message[length++] = byte < 0x20 ? 0x20 : byte;
-    }
-  }
-  return message.subarray(0, length);
-}
-
-function isLetter(byte: number): boolean {
-  const letter = byte | 0x20;
-  return letter >= 0x61 && letter <= 0x7a;
 }

@@ -11,14 +11,139 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file packetd/v1/postgresql.proto.
  */
 export const file_packetd_v1_postgresql: GenFile = /*@__PURE__*/
-  fileDesc("ChtwYWNrZXRkL3YxL3Bvc3RncmVzcWwucHJvdG8SCnBhY2tldGQudjEiQAoKUG9zdGdyZXNxbDoyorsYLgoKcG9zdGdyZXNxbBIcCg5kYi5zeXN0ZW0ubmFtZRIKcG9zdGdyZXNxbBoCuCpiBnByb3RvMw", [file_packetd_v1_options]);
+  fileDesc("ChtwYWNrZXRkL3YxL3Bvc3RncmVzcWwucHJvdG8SCnBhY2tldGQudjEimQoKClBvc3RncmVzcWwSMgoHcmVxdWVzdBgBIAEoCUIhqrsYEnBvc3RncmVzcWwucmVxdWVzdLK7GAdyZXF1ZXN0EjEKB2NvbW1hbmQYAiABKAlCIKq7GBFkYi5vcGVyYXRpb24ubmFtZbK7GAdjb21tYW5kEi4KCGRhdGFiYXNlGAMgASgJQhyquxgMZGIubmFtZXNwYWNlsrsYCGRhdGFiYXNlEiMKBHVzZXIYBCABKAlCFaq7GAl1c2VyLm5hbWWyuxgEdXNlchIlCgpxdWVyeV90ZXh0GAUgASgJQhGquxgNZGIucXVlcnkudGV4dBIrCg1xdWVyeV9zdW1tYXJ5GAYgASgJQhSquxgQZGIucXVlcnkuc3VtbWFyeRI4Cgpjb2xsZWN0aW9uGAcgASgJQiSquxgSZGIuY29sbGVjdGlvbi5uYW1lsrsYCmNvbGxlY3Rpb24SNQoOc3RhdGVtZW50X25hbWUYCCABKAlCHaq7GBlwb3N0Z3Jlc3FsLnN0YXRlbWVudC5uYW1lEjcKD3BhcmFtZXRlcl9jb3VudBgJIAEoDUIeqrsYGnBvc3RncmVzcWwucGFyYW1ldGVyX2NvdW50EpEBCg1yZXR1cm5lZF9yb3dzGAogASgEQnWquxgZZGIucmVzcG9uc2UucmV0dXJuZWRfcm93c7q7GFQKFnJlc3BvbnNlX3JldHVybmVkX3Jvd3MQAho4AAAAAAAAAAAAAAAAAADwPwAAAAAAACRAAAAAAAAAWUAAAAAAAECPQAAAAAAAiMNAAAAAAABq+EBIAIgBARKQAQoNYWZmZWN0ZWRfcm93cxgLIAEoBEJ0qrsYGHBvc3RncmVzcWwuYWZmZWN0ZWRfcm93c7q7GFQKFnJlc3BvbnNlX2FmZmVjdGVkX3Jvd3MQAho4AAAAAAAAAAAAAAAAAADwPwAAAAAAACRAAAAAAAAAWUAAAAAAAECPQAAAAAAAiMNAAAAAAABq+EBIAYgBARI/CgtzdGF0dXNfY29kZRgMIAEoCUIqqrsYF2RiLnJlc3BvbnNlLnN0YXR1c19jb2RlsrsYC3N0YXR1c19jb2RlEikKCHNldmVyaXR5GA0gASgJQhequxgTcG9zdGdyZXNxbC5zZXZlcml0eRIoCg1lcnJvcl9tZXNzYWdlGA4gASgJQhGquxgNZXJyb3IubWVzc2FnZRInCgdub3RpY2VzGA8gASgNQhaquxgScG9zdGdyZXNxbC5ub3RpY2VzEi0KCnN0YXRlbWVudHMYECABKA1CGaq7GBVwb3N0Z3Jlc3FsLnN0YXRlbWVudHMSPQoSdHJhbnNhY3Rpb25fc3RhdHVzGBEgASgJQiGquxgdcG9zdGdyZXNxbC50cmFuc2FjdGlvbl9zdGF0dXMSMgoKY29weV9ieXRlcxgSIAEoBEIZqrsYFXBvc3RncmVzcWwuY29weV9ieXRlc0gCiAEBEisKCXN1c3BlbmRlZBgTIAEoCEIYqrsYFHBvc3RncmVzcWwuc3VzcGVuZGVkEjUKDnNlcnZlcl92ZXJzaW9uGBQgASgJQh2quxgZcG9zdGdyZXNxbC5zZXJ2ZXJfdmVyc2lvbjoyorsYLgoKcG9zdGdyZXNxbBIcCg5kYi5zeXN0ZW0ubmFtZRIKcG9zdGdyZXNxbBoCuCpCEAoOX3JldHVybmVkX3Jvd3NCEAoOX2FmZmVjdGVkX3Jvd3NCDQoLX2NvcHlfYnl0ZXNiBnByb3RvMw", [file_packetd_v1_options]);
 
 /**
- * One PostgreSQL query, execution, function call, COPY or connection set-up.
+ * One PostgreSQL query, execution, function call or connection set-up.
  *
  * @generated from message packetd.v1.Postgresql
  */
 export type Postgresql = Message<"packetd.v1.Postgresql"> & {
+  /**
+   * connect, query (simple), execute (extended), parse (one that failed), function_call, cancel.
+   *
+   * @generated from field: string request = 1;
+   */
+  request: string;
+
+  /**
+   * SELECT, INSERT, CREATE TABLE …: from the text, else from the command tag.
+   *
+   * @generated from field: string command = 2;
+   */
+  command: string;
+
+  /**
+   * @generated from field: string database = 3;
+   */
+  database: string;
+
+  /**
+   * @generated from field: string user = 4;
+   */
+  user: string;
+
+  /**
+   * The SQL with every literal replaced.
+   *
+   * @generated from field: string query_text = 5;
+   */
+  queryText: string;
+
+  /**
+   * @generated from field: string query_summary = 6;
+   */
+  querySummary: string;
+
+  /**
+   * The first table.
+   *
+   * @generated from field: string collection = 7;
+   */
+  collection: string;
+
+  /**
+   * Name of the prepared statement; absent for the unnamed.
+   *
+   * @generated from field: string statement_name = 8;
+   */
+  statementName: string;
+
+  /**
+   * Parameters bound; their values are never recorded.
+   *
+   * @generated from field: uint32 parameter_count = 9;
+   */
+  parameterCount: number;
+
+  /**
+   * @generated from field: optional uint64 returned_rows = 10;
+   */
+  returnedRows?: bigint;
+
+  /**
+   * @generated from field: optional uint64 affected_rows = 11;
+   */
+  affectedRows?: bigint;
+
+  /**
+   * SQLSTATE.
+   *
+   * @generated from field: string status_code = 12;
+   */
+  statusCode: string;
+
+  /**
+   * ERROR, FATAL, PANIC, in English.
+   *
+   * @generated from field: string severity = 13;
+   */
+  severity: string;
+
+  /**
+   * Values are replaced.
+   *
+   * @generated from field: string error_message = 14;
+   */
+  errorMessage: string;
+
+  /**
+   * @generated from field: uint32 notices = 15;
+   */
+  notices: number;
+
+  /**
+   * Statements that a simple query completed, where there were several.
+   *
+   * @generated from field: uint32 statements = 16;
+   */
+  statements: number;
+
+  /**
+   * idle, transaction or failed: the session's state behind a simple query.
+   *
+   * @generated from field: string transaction_status = 17;
+   */
+  transactionStatus: string;
+
+  /**
+   * Payload of COPY, either way.
+   *
+   * @generated from field: optional uint64 copy_bytes = 18;
+   */
+  copyBytes?: bigint;
+
+  /**
+   * The portal has more rows: Execute had a limit.
+   *
+   * @generated from field: bool suspended = 19;
+   */
+  suspended: boolean;
+
+  /**
+   * @generated from field: string server_version = 20;
+   */
+  serverVersion: string;
 };
 
 /**

@@ -1,0 +1,730 @@
+/**
+ * A session of PostgreSQL: what the client sends becomes steps that the server answers in order.
+ *
+ * After bytes of either side are lost nobody can tell which answers belong to which steps; pairing goes
+ * on when the client sends anew while the server's last word was ReadyForQuery. Requests in between are
+ * INCOMPLETE.
+ */
+import { encodeString, PostgresqlTag, RoundTripTag, StatusValue, WireWriter } from '@packetd/proto';
+import { POSTGRESQL, SqlShapes } from '../../redact/sql.js';
+import { type Connection, type Decoder, type DecoderOptions, Direction, type Input } from '../decoder.js';
+import type { Exchange } from '../exchange.js';
+import { looksLikeFrontend } from './probe.js';
+import {
+  affectedRows,
+  Request,
+  TRANSACTION_STATUS,
+  writeError,
+  writeOperation,
+  writeShape,
+} from './record.js';
+import { Names, type Prepared } from './statements.js';
+import { endsWithReady, type Step, StepKind, Steps } from './steps.js';
+import {
+  BACK_WANTED,
+  Back,
+  FRONT_WANTED,
+  Front,
+  HEADER_BYTES,
+  int16,
+  int32,
+  isReady,
+  MAX_MESSAGE_BYTES,
+  MAX_STARTUP_BYTES,
+  READY_BYTES,
+  STARTUP_HEADER_BYTES,
+  StartupCode,
+  stringEnd,
+} from './wire.js';
+
+/** Without a pause this long, a client that sends before it has its answers is not paired again after a loss. */
+const QUIET_NS = 1e9;
+/** Set in `Exchange.tag` while the operation is to be told by the command tag. */
+const NO_OPERATION = 1;
+const ANSWER_NO = 0x4e;
+const ANSWER_SSL = 0x53;
+const ANSWER_GSS = 0x47;
+const [CONNECT, CANCEL, QUERY, EXECUTE, FUNCTION] = [
+  'connect',
+  'cancel',
+  'query',
+  'execute',
+  'function_call',
+].map((name) => Buffer.from(name));
+const NO_BYTES = new Uint8Array(0);
+
+/** Shared by all sessions of a thread: statements repeat across them. */
+const shapes = new SqlShapes(POSTGRESQL);
+
+const Stage = {
+  /** Start-up packets, which have no type. */
+  STARTUP: 0,
+  /** The server's bare byte that answers SSLRequest or GSSENCRequest. */
+  ASKED: 1,
+  MESSAGES: 2,
+} as const;
+
+export class PostgresqlDecoder implements Decoder {
+  private stage: number;
+  private readonly steps = new Steps();
+  private readonly statements = new Names<Prepared>();
+  private readonly portals = new Names<Prepared>();
+  /** Bytes of the running message that are passed over, per direction. */
+  private readonly skip = [0, 0];
+  private readonly lost = [false, false];
+  /** Answers cannot be told apart until the next quiet moment. */
+  private unsure: boolean;
+  private readySeen = false;
+  private serverSpokeLast = false;
+  private overlaps = false;
+  private lastNs = 0;
+  /** After an error everything up to the next Sync is passed over. */
+  private failed = false;
+  /** The error of a Parse, Bind or Describe, for the Execute that it stopped. */
+  private heldError: Uint8Array | null = null;
+  private failedStep: { shape: Step['shape']; startNs: number; endNs: number; bytes: number } | null = null;
+  /** First byte and bytes of the Parse, Bind and Describe before an Execute. */
+  private batchNs = -1;
+  private batchSegment = -1;
+  private batchBytes = 0;
+  /** The same of the answers to it. */
+  private answerNs = -1;
+  private answerSegment = -1;
+  private answerBytes = 0;
+  private rows = 0;
+  private hasRows = false;
+  private affected = -1;
+  private completed = 0;
+  private notices = 0;
+  private copyBytes = -1;
+  /** Database, user and protocol version, in wire format. */
+  private session: Uint8Array = NO_BYTES;
+  private version: Uint8Array = NO_BYTES;
+  /** The client has spoken. */
+  private begun = false;
+  private handedOver = false;
+
+  constructor(
+    private readonly connection: Connection,
+    private readonly options: DecoderOptions,
+  ) {
+    this.stage = connection.fromStart ? Stage.STARTUP : Stage.MESSAGES;
+    this.unsure = !connection.fromStart;
+  }
+
+  data(input: Input): number {
+    const { direction, bytes, end } = input;
+    let at = input.start;
+    if (!this.begun && direction === Direction.CLIENT && at < end) {
+      this.begun = true;
+      // A start-up packet is the first of a session whether its SYN was seen or not.
+      if (bytes[at] === 0) {
+        this.stage = Stage.STARTUP;
+        this.unsure = false;
+      }
+    }
+    while (at < end) {
+      if (this.skip[direction] > 0) {
+        const take = Math.min(this.skip[direction], end - at);
+        this.skip[direction] -= take;
+        at += take;
+        continue;
+      }
+      if (this.lost[direction]) {
+        const found =
+          direction === Direction.CLIENT ? findFrontend(bytes, at, end) : findReady(bytes, at, end);
+        const stop = found < 0 ? ~found : found;
+        this.connection.undecodable(stop - at);
+        if (found < 0) return stop;
+        at = stop;
+        this.lost[direction] = false;
+      }
+      const next = this.stage === Stage.MESSAGES ? this.message(input, at) : this.beforeMessages(input, at);
+      if (next < 0) return at;
+      at = next;
+      if (this.handedOver) return at;
+    }
+    return at;
+  }
+
+  gap(direction: Direction, length: number, heldBytes: number): void {
+    if (length > 0 && heldBytes === 0 && length <= this.skip[direction]) {
+      this.skip[direction] -= length;
+      const exchange = this.steps.head?.exchange;
+      if (direction === Direction.SERVER && exchange) {
+        exchange.missingBytes += length;
+      }
+      return;
+    }
+    this.lose(direction);
+  }
+
+  fin(): void {}
+
+  close(status: number): void {
+    const end = this.unsure && status !== StatusValue.RESET ? StatusValue.INCOMPLETE : status;
+    while (this.steps.length > 0) {
+      const head = this.steps.length;
+      const { exchange } = this.steps.shift();
+      if (exchange === null) continue;
+      const begun = this.answerNs >= 0 && head > 0;
+      this.emit(exchange, begun && status !== StatusValue.RESET ? StatusValue.INCOMPLETE : end);
+      this.resetAnswer();
+    }
+  }
+
+  private lose(direction: Direction): void {
+    this.skip[direction] = 0;
+    this.lost[direction] = true;
+    if (this.stage !== Stage.MESSAGES) this.stage = Stage.MESSAGES;
+    if (direction === Direction.SERVER) {
+      this.dropSteps();
+      this.failed = false;
+      this.heldError = null;
+    }
+    this.unsure = true;
+    this.readySeen = false;
+    this.batchNs = -1;
+    this.batchBytes = 0;
+  }
+
+  /** What waits may have been answered in the gap. */
+  private dropSteps(): void {
+    while (this.steps.length > 0) {
+      const { exchange } = this.steps.shift();
+      if (exchange !== null) this.emit(exchange, StatusValue.INCOMPLETE);
+    }
+    this.resetAnswer();
+  }
+
+  /** Start-up packets of the client, and the bare byte of the server. */
+  private beforeMessages(input: Input, at: number): number {
+    const { direction, bytes, end } = input;
+    if (direction === Direction.SERVER) {
+      if (this.stage !== Stage.ASKED) return this.message(input, at);
+      switch (bytes[at]) {
+        case ANSWER_NO:
+          this.stage = Stage.STARTUP;
+          return at + 1;
+        case ANSWER_SSL:
+          this.handedOver = true;
+          this.connection.handOver('tls');
+          return at + 1;
+        case ANSWER_GSS:
+          this.handedOver = true;
+          this.connection.handOver('opaque');
+          return at + 1;
+        default:
+          // A server that does not know the request answers with an error.
+          this.stage = Stage.MESSAGES;
+          return this.message(input, at);
+      }
+    }
+    if (end - at < STARTUP_HEADER_BYTES) return -1;
+    const length = int32(bytes, at);
+    const code = int32(bytes, at + 4);
+    const stop = at + length;
+    if (length < STARTUP_HEADER_BYTES || length > MAX_STARTUP_BYTES) {
+      this.lose(direction);
+      this.connection.undecodable(1);
+      return at + 1;
+    }
+    if (stop > end) {
+      input.need = length;
+      return -1;
+    }
+    if (code === StartupCode.SSL || code === StartupCode.GSS) {
+      this.stage = Stage.ASKED;
+      return stop;
+    }
+    if (code === StartupCode.CANCEL) {
+      const exchange = this.open(input, at, stop, Request.CANCEL);
+      writeOperation(exchange, CANCEL, 0, CANCEL.length);
+      exchange.requestBytes = length;
+      this.emit(exchange, StatusValue.OK);
+      return stop;
+    }
+    this.startup(input, at, stop, code);
+    return stop;
+  }
+
+  /** StartupMessage: user and database; the rest of the login is nobody's business. */
+  private startup(input: Input, at: number, stop: number, code: number): void {
+    const { bytes } = input;
+    this.stage = Stage.MESSAGES;
+    this.version = encodeString(RoundTripTag.protocolVersion, `${code >> 16}.${code & 0xffff}`);
+    const w = new WireWriter(128);
+    let user = -1;
+    let userEnd = -1;
+    let named = false;
+    for (let from = at + STARTUP_HEADER_BYTES; from < stop && bytes[from] !== 0; ) {
+      const keyEnd = stringEnd(bytes, from, stop);
+      const valueEnd = keyEnd < 0 ? -1 : stringEnd(bytes, keyEnd + 1, stop);
+      if (valueEnd < 0) break;
+      const key = Buffer.from(bytes.subarray(from, keyEnd)).toString('latin1');
+      if (key === 'user') {
+        user = keyEnd + 1;
+        userEnd = valueEnd;
+      } else if (key === 'database') {
+        named = true;
+        w.text(PostgresqlTag.database, bytes, keyEnd + 1, valueEnd);
+      }
+      from = valueEnd + 1;
+    }
+    if (user >= 0) {
+      w.text(PostgresqlTag.user, bytes, user, userEnd);
+      // The database is the user's where none is named.
+      if (!named) w.text(PostgresqlTag.database, bytes, user, userEnd);
+    }
+    this.session = w.bytes.slice(0, w.length);
+    const exchange = this.open(input, at, stop, Request.CONNECT);
+    exchange.requestBytes = stop - at;
+    writeOperation(exchange, CONNECT, 0, CONNECT.length);
+    this.steps.push(StepKind.CONNECT, exchange);
+  }
+
+  /** The message at `at`: answers the position to go on from, or -1 where more bytes are needed. */
+  private message(input: Input, at: number): number {
+    const { direction, bytes, end } = input;
+    if (end - at < HEADER_BYTES) return -1;
+    const type = bytes[at];
+    const wanted = (direction === Direction.CLIENT ? FRONT_WANTED : BACK_WANTED)[type];
+    const length = int32(bytes, at + 1);
+    if (wanted < 0 || length < 4 || length > MAX_MESSAGE_BYTES) {
+      this.lose(direction);
+      this.connection.undecodable(1);
+      return at + 1;
+    }
+    const body = at + HEADER_BYTES;
+    const stop = at + 1 + length;
+    const need = Math.min(body + wanted, stop);
+    if (need > end) {
+      input.need = need - at;
+      return -1;
+    }
+    if (direction === Direction.CLIENT) this.front(input, type, at, body, stop, need);
+    else this.back(input, type, at, body, stop, need);
+    if (stop <= end) return stop;
+    this.skip[direction] = stop - end;
+    return end;
+  }
+
+  private front(input: Input, type: number, at: number, body: number, stop: number, seen: number): void {
+    const { bytes } = input;
+    const length = stop - at;
+    this.clientSpeaks(input.timeAt(at));
+    switch (type) {
+      case Front.QUERY: {
+        const exchange = this.open(input, at, stop, Request.QUERY);
+        exchange.requestBytes = length;
+        const sqlEnd = seen === stop ? stop - 1 : seen;
+        if (!writeShape(exchange, shapes.shape(bytes, body, Math.max(body, sqlEnd))))
+          exchange.tag = NO_OPERATION;
+        this.push(StepKind.QUERY, exchange);
+        return;
+      }
+      case Front.PARSE: {
+        this.addToBatch(input, at, length);
+        const nameEnd = stringEnd(bytes, body, seen);
+        if (nameEnd < 0) return;
+        const sqlEnd = stringEnd(bytes, nameEnd + 1, seen);
+        const shape = shapes.shape(bytes, nameEnd + 1, sqlEnd < 0 ? seen : sqlEnd);
+        this.statements.set(bytes, body, nameEnd, { shape, name: bytes.slice(body, nameEnd), parameters: 0 });
+        const step = this.push(StepKind.PARSE, null);
+        if (step === null) return;
+        step.shape = shape;
+        step.startNs = input.timeAt(at);
+        step.endNs = input.timeNs;
+        step.bytes = length;
+        return;
+      }
+      case Front.BIND: {
+        this.addToBatch(input, at, length);
+        this.push(StepKind.BIND, null);
+        const portalEnd = stringEnd(bytes, body, seen);
+        const nameEnd = portalEnd < 0 ? -1 : stringEnd(bytes, portalEnd + 1, seen);
+        if (nameEnd < 0 || nameEnd + 3 > seen) return;
+        const statement = this.statements.get(bytes, portalEnd + 1, nameEnd);
+        const formats = int16(bytes, nameEnd + 1);
+        const countAt = nameEnd + 3 + formats * 2;
+        const parameters = countAt + 2 <= seen ? int16(bytes, countAt) : 0;
+        this.portals.set(bytes, body, portalEnd, {
+          shape: statement?.shape ?? null,
+          name: statement?.name ?? bytes.slice(portalEnd + 1, nameEnd),
+          parameters,
+        });
+        return;
+      }
+      case Front.DESCRIBE:
+        this.addToBatch(input, at, length);
+        this.push(StepKind.DESCRIBE, null);
+        return;
+      case Front.CLOSE: {
+        this.push(StepKind.CLOSE, null);
+        const nameEnd = stringEnd(bytes, body + 1, seen);
+        if (nameEnd < 0) return;
+        (bytes[body] === 0x53 ? this.statements : this.portals).delete(bytes, body + 1, nameEnd);
+        return;
+      }
+      case Front.EXECUTE:
+        this.execute(input, at, body, stop, seen);
+        return;
+      case Front.SYNC:
+        this.batchNs = -1;
+        this.batchBytes = 0;
+        this.push(StepKind.SYNC, null);
+        return;
+      case Front.FUNCTION_CALL: {
+        const exchange = this.open(input, at, stop, Request.FUNCTION_CALL);
+        exchange.requestBytes = length;
+        writeOperation(exchange, FUNCTION, 0, FUNCTION.length);
+        this.push(StepKind.FUNCTION_CALL, exchange);
+        return;
+      }
+      case Front.COPY_DATA: {
+        const exchange = this.steps.head?.exchange;
+        if (!exchange) return;
+        exchange.requestBytes += length;
+        exchange.requestEndNs = input.timeNs;
+        exchange.requestLastSegment = input.segment;
+        this.copyBytes = Math.max(0, this.copyBytes) + length - HEADER_BYTES;
+      }
+    }
+  }
+
+  private execute(input: Input, at: number, body: number, stop: number, seen: number): void {
+    const { bytes } = input;
+    const exchange = this.open(input, at, stop, Request.EXECUTE);
+    exchange.requestBytes = stop - at + this.batchBytes;
+    if (this.batchNs >= 0) {
+      exchange.requestStartNs = this.batchNs;
+      exchange.requestFirstSegment = this.batchSegment;
+    }
+    this.batchNs = -1;
+    this.batchBytes = 0;
+    const portalEnd = stringEnd(bytes, body, seen);
+    const portal = portalEnd < 0 ? undefined : this.portals.get(bytes, body, portalEnd);
+    exchange.tag = NO_OPERATION;
+    if (portal !== undefined) {
+      if (portal.shape !== null && writeShape(exchange, portal.shape)) exchange.tag = 0;
+      const { name } = portal;
+      if (name.length > 0) exchange.detail.text(PostgresqlTag.statementName, name, 0, name.length);
+      exchange.detail.uintNonZero(PostgresqlTag.parameterCount, portal.parameters);
+    }
+    this.push(StepKind.EXECUTE, exchange);
+  }
+
+  /** Queues a step that the server will answer; null where it is not to be paired. */
+  private push(kind: StepKind, exchange: Exchange | null): Step | null {
+    if (this.unsure || this.steps.length >= this.options.maxPending) {
+      if (exchange !== null) this.emit(exchange, StatusValue.INCOMPLETE);
+      if (!this.unsure) {
+        this.unsure = true;
+        this.readySeen = false;
+      }
+      return null;
+    }
+    const step = this.steps.push(kind, exchange);
+    if (this.failed) this.passOver();
+    return step;
+  }
+
+  /** After a loss, pairing goes on with what the client sends while the server waits for it. */
+  private clientSpeaks(timeNs: number): void {
+    if (this.serverSpokeLast) {
+      if (this.steps.length > 0) this.overlaps = true;
+      else if (this.unsure && !this.lost[Direction.SERVER] && (this.readySeen || this.lastNs === 0)) {
+        if (!this.overlaps || timeNs - this.lastNs >= QUIET_NS) this.unsure = false;
+      }
+    } else if (this.unsure && this.lastNs === 0 && !this.connection.fromStart) {
+      // The first that is heard of a session joined in its midst.
+      this.unsure = false;
+    }
+    this.serverSpokeLast = false;
+    this.lastNs = timeNs;
+  }
+
+  private back(input: Input, type: number, at: number, body: number, stop: number, seen: number): void {
+    this.serverSpokeLast = true;
+    this.lastNs = input.timeNs;
+    this.readySeen = type === Back.READY;
+    const head = this.steps.head;
+    const length = stop - at;
+    if (head === null) return;
+    switch (type) {
+      case Back.NOTIFICATION:
+        return;
+      case Back.NOTICE:
+        this.notices++;
+        return;
+      case Back.PARAMETER_STATUS:
+        if (head.kind === StepKind.CONNECT) this.parameter(head, input.bytes, body, seen);
+        return;
+    }
+    if (this.answerNs < 0) {
+      this.answerNs = input.timeAt(at);
+      this.answerSegment = input.segmentAt(at);
+    }
+    this.answerBytes += length;
+    switch (type) {
+      case Back.DATA_ROW:
+        this.rows++;
+        this.hasRows = true;
+        return;
+      case Back.ROW_DESCRIPTION:
+      case Back.NO_DATA:
+        this.hasRows ||= type === Back.ROW_DESCRIPTION && head.kind === StepKind.QUERY;
+        if (head.kind === StepKind.DESCRIBE) this.steps.shift();
+        return;
+      case Back.PARSE_COMPLETE:
+        if (head.kind === StepKind.PARSE) this.steps.shift();
+        return;
+      case Back.BIND_COMPLETE:
+        if (head.kind === StepKind.BIND) this.steps.shift();
+        return;
+      case Back.CLOSE_COMPLETE:
+        if (head.kind === StepKind.CLOSE) this.steps.shift();
+        this.resetAnswer();
+        return;
+      case Back.COPY_IN:
+      case Back.COPY_OUT:
+      case Back.COPY_BOTH:
+        this.copyBytes = Math.max(0, this.copyBytes);
+        return;
+      case Back.COPY_DATA:
+        this.copyBytes = Math.max(0, this.copyBytes) + length - HEADER_BYTES;
+        return;
+      case Back.COMMAND_COMPLETE:
+      case Back.EMPTY_QUERY:
+      case Back.PORTAL_SUSPENDED:
+        this.complete(head, input, type, body, seen);
+        return;
+      case Back.ERROR:
+        this.error(head, input, body, seen);
+        return;
+      case Back.READY:
+        this.ready(input, body);
+    }
+  }
+
+  /** A statement is done: the last of an Execute, one of a simple query. */
+  private complete(head: Step, input: Input, type: number, body: number, seen: number): void {
+    const { bytes } = input;
+    const { exchange } = head;
+    if (exchange === null || (head.kind !== StepKind.EXECUTE && head.kind !== StepKind.QUERY)) return;
+    this.completed++;
+    if (type === Back.COMMAND_COMPLETE) {
+      const tagEnd = stringEnd(bytes, body, seen);
+      if (tagEnd >= 0) {
+        const affected = affectedRows(bytes, body, tagEnd);
+        if (affected >= 0) this.affected = Math.max(0, this.affected) + affected;
+        if (exchange.tag === NO_OPERATION) {
+          let word = body;
+          while (word < tagEnd && bytes[word] !== 0x20) word++;
+          writeOperation(exchange, bytes, body, word);
+          exchange.tag = 0;
+        }
+      }
+    }
+    if (head.kind === StepKind.QUERY) return;
+    if (type === Back.PORTAL_SUSPENDED) exchange.detail.bool(PostgresqlTag.suspended, true);
+    // Rows are counted even when there are none: an execution that describes nothing may return some.
+    if (this.affected < 0) this.hasRows = true;
+    this.steps.shift();
+    this.answered(exchange, input, StatusValue.OK);
+  }
+
+  private error(head: Step, input: Input, body: number, seen: number): void {
+    const { bytes } = input;
+    const { exchange } = head;
+    switch (head.kind) {
+      case StepKind.CONNECT:
+        writeError(exchange!, bytes, body, seen);
+        this.steps.shift();
+        this.answered(exchange!, input, StatusValue.ERROR);
+        return;
+      case StepKind.QUERY:
+      case StepKind.FUNCTION_CALL:
+        // ReadyForQuery is still to come.
+        if (exchange!.status !== StatusValue.ERROR) writeError(exchange!, bytes, body, seen);
+        exchange!.status = StatusValue.ERROR;
+        return;
+      case StepKind.SYNC:
+        // A FATAL between queries, or a COPY that failed after its Sync.
+        return;
+      case StepKind.EXECUTE:
+        writeError(exchange!, bytes, body, seen);
+        this.steps.shift();
+        this.failed = true;
+        this.answered(exchange!, input, StatusValue.ERROR);
+        break;
+      default:
+        this.failed = true;
+        this.heldError = bytes.slice(body, seen);
+        this.failedStep =
+          head.kind === StepKind.PARSE
+            ? { shape: head.shape, startNs: head.startNs, endNs: head.endNs, bytes: head.bytes }
+            : null;
+        this.steps.shift();
+    }
+    this.passOver();
+  }
+
+  /** After an error: the first Execute that was stopped carries it, the others are cancelled. */
+  private passOver(): void {
+    while (this.steps.length > 0 && !endsWithReady(this.steps.head!.kind)) {
+      const { exchange } = this.steps.shift();
+      if (exchange === null) continue;
+      if (this.heldError === null) {
+        this.emit(exchange, StatusValue.CANCELLED);
+        continue;
+      }
+      writeError(exchange, this.heldError, 0, this.heldError.length);
+      this.heldError = null;
+      this.failedStep = null;
+      exchange.responseStartNs = this.answerNs;
+      exchange.responseEndNs = this.lastNs;
+      exchange.responseFirstSegment = this.answerSegment;
+      exchange.responseLastSegment = this.answerSegment;
+      exchange.responseBytes = this.answerBytes;
+      this.emit(exchange, StatusValue.ERROR);
+      this.resetAnswer();
+    }
+  }
+
+  private ready(input: Input, body: number): void {
+    let head = this.steps.head;
+    while (head !== null && !endsWithReady(head.kind)) {
+      // Steps that the server never answered: the pairing has lost its way.
+      const { exchange } = this.steps.shift();
+      if (exchange !== null) this.emit(exchange, StatusValue.INCOMPLETE);
+      head = this.steps.head;
+    }
+    if (head === null) {
+      this.resetAnswer();
+      return;
+    }
+    const { kind, exchange } = this.steps.shift();
+    if (kind === StepKind.SYNC) {
+      this.syncAfterError();
+      this.resetAnswer();
+      return;
+    }
+    if (exchange === null) return;
+    if (kind === StepKind.QUERY) {
+      const status = TRANSACTION_STATUS[input.bytes[body]];
+      if (status !== undefined) exchange.detail.raw(status);
+      if (this.completed > 1) exchange.detail.uint(PostgresqlTag.statements, this.completed);
+    }
+    this.answered(
+      exchange,
+      input,
+      exchange.status === StatusValue.ERROR ? StatusValue.ERROR : StatusValue.OK,
+    );
+  }
+
+  /** A statement that could not be prepared, and that nobody tried to execute, is a record of its own. */
+  private syncAfterError(): void {
+    const step = this.failedStep;
+    if (this.failed && this.heldError !== null && step !== null) {
+      const exchange = this.connection.pool.take();
+      exchange.envelope.raw(this.version);
+      exchange.detail.raw(Request.PARSE);
+      exchange.detail.raw(this.session);
+      exchange.requestStartNs = step.startNs;
+      exchange.requestEndNs = step.endNs;
+      exchange.requestBytes = step.bytes;
+      exchange.responseStartNs = this.answerNs;
+      exchange.responseEndNs = this.lastNs;
+      exchange.responseBytes = this.answerBytes;
+      if (step.shape === null || !writeShape(exchange, step.shape)) exchange.tag = NO_OPERATION;
+      writeError(exchange, this.heldError, 0, this.heldError.length);
+      this.emit(exchange, StatusValue.ERROR);
+    }
+    this.failed = false;
+    this.heldError = null;
+    this.failedStep = null;
+  }
+
+  private parameter(head: Step, bytes: Uint8Array, body: number, seen: number): void {
+    const keyEnd = stringEnd(bytes, body, seen);
+    const valueEnd = keyEnd < 0 ? -1 : stringEnd(bytes, keyEnd + 1, seen);
+    if (valueEnd < 0 || head.exchange === null) return;
+    if (Buffer.from(bytes.subarray(body, keyEnd)).toString('latin1') === 'server_version') {
+      head.exchange.detail.text(PostgresqlTag.serverVersion, bytes, keyEnd + 1, valueEnd);
+    }
+  }
+
+  /** Writes what the answers said, and emits. */
+  private answered(exchange: Exchange, input: Input, status: number): void {
+    const { detail } = exchange;
+    exchange.responseStartNs = this.answerNs;
+    exchange.responseEndNs = input.timeNs;
+    exchange.responseFirstSegment = this.answerSegment;
+    exchange.responseLastSegment = input.segment;
+    exchange.responseBytes = this.answerBytes;
+    if (this.hasRows) detail.uint(PostgresqlTag.returnedRows, this.rows);
+    if (this.affected >= 0) detail.uint(PostgresqlTag.affectedRows, this.affected);
+    detail.uintNonZero(PostgresqlTag.notices, this.notices);
+    if (this.copyBytes >= 0) detail.uint(PostgresqlTag.copyBytes, this.copyBytes);
+    this.emit(exchange, status);
+    this.resetAnswer();
+  }
+
+  private resetAnswer(): void {
+    this.answerNs = -1;
+    this.answerSegment = -1;
+    this.answerBytes = 0;
+    this.rows = 0;
+    this.hasRows = false;
+    this.affected = -1;
+    this.completed = 0;
+    this.notices = 0;
+    this.copyBytes = -1;
+  }
+
+  private addToBatch(input: Input, at: number, length: number): void {
+    if (this.batchNs < 0) {
+      this.batchNs = input.timeAt(at);
+      this.batchSegment = input.segmentAt(at);
+    }
+    this.batchBytes += length;
+  }
+
+  private open(input: Input, at: number, stop: number, request: Uint8Array): Exchange {
+    const exchange = this.connection.pool.take();
+    const last = Math.min(stop, input.end) - 1;
+    exchange.requestStartNs = input.timeAt(at);
+    exchange.requestEndNs = input.timeAt(last);
+    exchange.requestFirstSegment = input.segmentAt(at);
+    exchange.requestLastSegment = input.segmentAt(last);
+    exchange.envelope.raw(this.version);
+    exchange.detail.raw(request);
+    exchange.detail.raw(this.session);
+    return exchange;
+  }
+
+  private emit(exchange: Exchange, status: number): void {
+    if (exchange.tag === NO_OPERATION) {
+      // No text, and no command tag: it is named by how it was asked.
+      const name = exchange.detail.bytes[2] === Request.QUERY[2] ? QUERY : EXECUTE;
+      writeOperation(exchange, name, 0, name.length);
+    }
+    exchange.status = status;
+    this.connection.emit(exchange);
+  }
+}
+
+/** Position of the first ReadyForQuery; else ~position from which on bytes must be kept. */
+function findReady(bytes: Uint8Array, start: number, end: number): number {
+  for (let at = start; at + READY_BYTES <= end; at++) if (isReady(bytes, at)) return at;
+  return ~Math.max(start, end - READY_BYTES + 1);
+}
+
+/** Position from which on the bytes are whole messages of a client; a client's segment ends with one. */
+function findFrontend(bytes: Uint8Array, start: number, end: number): number {
+  for (let at = start; at + HEADER_BYTES <= end; at++) {
+    if (FRONT_WANTED[bytes[at]] >= 0 && bytes[at + 1] === 0 && looksLikeFrontend(bytes, at, end)) return at;
+  }
+  return ~end;
+}

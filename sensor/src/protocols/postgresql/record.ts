@@ -1,0 +1,105 @@
+/** Writes what requests and answers say into an exchange. */
+import { encodeString, PostgresqlTag, RoundTripTag } from '@packetd/proto';
+import { sanitiseMessage } from '../../redact/message.js';
+import type { SqlShape } from '../../redact/sql.js';
+import type { Exchange } from '../exchange.js';
+import { stringEnd } from './wire.js';
+
+function request(name: string): Uint8Array {
+  return encodeString(PostgresqlTag.request, name);
+}
+
+export const Request = {
+  CONNECT: request('connect'),
+  QUERY: request('query'),
+  EXECUTE: request('execute'),
+  PARSE: request('parse'),
+  FUNCTION_CALL: request('function_call'),
+  CANCEL: request('cancel'),
+} as const;
+
+/** Text, summary, operation and table. Answers false where the operation is not known yet. */
+export function writeShape(exchange: Exchange, shape: SqlShape): boolean {
+  const { detail, envelope } = exchange;
+  const { text, summary, collection, operationBytes } = shape;
+  if (text.length > 0) detail.text(PostgresqlTag.queryText, text, 0, text.length);
+  if (summary.length > 0) detail.text(PostgresqlTag.querySummary, summary, 0, summary.length);
+  if (collection.length > 0) {
+    detail.text(PostgresqlTag.collection, collection, 0, collection.length);
+    envelope.text(RoundTripTag.target, collection, 0, collection.length);
+  }
+  if (operationBytes.length === 0) return false;
+  writeOperation(exchange, operationBytes, 0, operationBytes.length);
+  return true;
+}
+
+export function writeOperation(exchange: Exchange, bytes: Uint8Array, start: number, end: number): void {
+  exchange.envelope.text(RoundTripTag.operation, bytes, start, end);
+  exchange.detail.text(PostgresqlTag.command, bytes, start, end);
+}
+
+const Field = { SEVERITY: 0x53, SEVERITY_ENGLISH: 0x56, CODE: 0x43, MESSAGE: 0x4d } as const;
+
+/** The fields of ErrorResponse by their letters, in whatever order they are. */
+export function writeError(exchange: Exchange, bytes: Uint8Array, start: number, end: number): void {
+  const { detail, envelope } = exchange;
+  let severity = -1;
+  let english = -1;
+  let coded = false;
+  for (let at = start; at < end && bytes[at] !== 0; ) {
+    const letter = bytes[at];
+    const from = at + 1;
+    const stop = stringEnd(bytes, from, end);
+    if (stop < 0) break;
+    switch (letter) {
+      case Field.SEVERITY:
+        severity = from;
+        break;
+      case Field.SEVERITY_ENGLISH:
+        english = from;
+        break;
+      case Field.CODE:
+        if (coded) break;
+        coded = true;
+        detail.text(PostgresqlTag.statusCode, bytes, from, stop);
+        envelope.text(RoundTripTag.errorType, bytes, from, stop);
+        break;
+      case Field.MESSAGE: {
+        const message = sanitiseMessage(bytes, from, stop);
+        detail.text(PostgresqlTag.errorMessage, message, 0, message.length);
+      }
+    }
+    at = stop + 1;
+  }
+  if (!coded) exchange.errorType('error');
+  const shown = english >= 0 ? english : severity;
+  if (shown >= 0) detail.text(PostgresqlTag.severity, bytes, shown, stringEnd(bytes, shown, end));
+}
+
+const TAGS_WITH_ROWS = ['INSERT', 'UPDATE', 'DELETE', 'MERGE', 'COPY'].map((tag) =>
+  Buffer.from(tag, 'latin1'),
+);
+
+/** Rows that a command tag says were changed (`INSERT 0 5`, `UPDATE 3`); -1 where it says nothing of the kind. */
+export function affectedRows(bytes: Uint8Array, start: number, end: number): number {
+  let word = start;
+  while (word < end && bytes[word] !== 0x20) word++;
+  const changes = TAGS_WITH_ROWS.some(
+    (tag) => tag.length === word - start && tag.every((byte, i) => bytes[start + i] === byte),
+  );
+  if (!changes) return -1;
+  let rows = 0;
+  let scale = 1;
+  let at = end - 1;
+  for (; at > word && bytes[at] >= 0x30 && bytes[at] <= 0x39; at--, scale *= 10)
+    rows += (bytes[at] - 0x30) * scale;
+  return scale === 1 ? -1 : rows;
+}
+
+export const TRANSACTION_STATUS: readonly (Uint8Array | undefined)[] = (() => {
+  const table: Uint8Array[] = [];
+  table[0x49] = encodeString(PostgresqlTag.transactionStatus, 'idle');
+  table[0x54] = encodeString(PostgresqlTag.transactionStatus, 'transaction');
+  table[0x45] = encodeString(PostgresqlTag.transactionStatus, 'failed');
+  return table;
+})();
