@@ -177,3 +177,32 @@ function* pieces(bytes: Uint8Array, cut: Cut): Generator<Uint8Array> {
     start = end;
   }
 }
+
+/** What must not depend on how the stream is cut: all but times. */
+export function essence(outcome: Outcome): object {
+  return {
+    records: outcome.records.map((record) => ({ ...record, $unknown: undefined })),
+    undecodable: outcome.undecodable,
+    handOvers: outcome.handOvers,
+  };
+}
+
+/** Decodes a conversation whole, byte by byte and cut at every position; `differs` is told of an outcome that is another. */
+export function everyCut(
+  protocol: StreamProtocol,
+  steps: readonly Step[],
+  settings: Parameters<typeof converse>[2],
+  differs: (actual: object, expected: object, cut: string) => void,
+): Outcome {
+  const whole = converse(protocol, steps, settings);
+  const expected = essence(whole);
+  differs(essence(converse(protocol, steps, { ...settings, cut: 'bytes' })), expected, 'bytes');
+  const longest = Math.max(...steps.map((step) => ('bytes' in step ? step.bytes.length : 0)));
+  for (let at = 1; at < Math.min(longest, MAX_CUTS); at++) {
+    const cut = (length: number) => (at < length ? [at] : []);
+    differs(essence(converse(protocol, steps, { ...settings, cut })), expected, `at ${at}`);
+  }
+  return whole;
+}
+
+const MAX_CUTS = 600;

@@ -1,0 +1,333 @@
+/** Expected values are those of the AMQP 0-9-1 specification and of RabbitMQ's extensions. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { Amqp } from '@packetd/proto/gen/packetd/v1/amqp_pb';
+import { type RoundTrip, Status } from '@packetd/proto/gen/packetd/v1/roundtrip_pb';
+import { everyCut, type Step } from '../harness.js';
+import { amqp } from './index.js';
+
+const bytes = (...parts: (number | string | Uint8Array)[]): Buffer =>
+  Buffer.concat(
+    parts.map((part) =>
+      typeof part === 'number'
+        ? Buffer.of(part)
+        : typeof part === 'string'
+          ? Buffer.from(part, 'latin1')
+          : part,
+    ),
+  );
+const u16 = (value: number): Buffer => bytes(value >> 8, value & 255);
+const u32 = (value: number): Buffer => bytes(u16(value >>> 16), u16(value & 0xffff));
+const u64 = (value: number): Buffer => bytes(u32(0), u32(value));
+const short = (text: string): Buffer => bytes(text.length, text);
+const long = (text: string): Buffer => bytes(u32(text.length), text);
+const frame = (type: number, channel: number, payload: Uint8Array): Buffer =>
+  bytes(type, u16(channel), u32(payload.length), payload, 0xce);
+const method = (
+  channel: number,
+  classId: number,
+  methodId: number,
+  ...args: (number | string | Uint8Array)[]
+): Buffer => frame(1, channel, bytes(u16(classId), u16(methodId), ...args));
+/** Content header and body; `flags` and `properties` as in section 2.3.5.2. */
+const content = (channel: number, body: string, flags = 0, properties: Uint8Array = bytes()): Buffer =>
+  bytes(
+    frame(2, channel, bytes(u16(60), u16(0), u64(body.length), u16(flags), properties)),
+    ...(body === '' ? [] : [frame(3, channel, bytes(body))]),
+  );
+const publish = (channel: number, exchange: string, key: string, body: string, flags = 0): Buffer =>
+  bytes(method(channel, 60, 40, u16(0), short(exchange), short(key), flags), content(channel, body));
+const deliver = (channel: number, tag: number, exchange: string, key: string, body: string): Buffer =>
+  bytes(
+    method(channel, 60, 60, short('ctag'), u64(tag), 0, short(exchange), short(key)),
+    content(channel, body),
+  );
+
+const c = (...parts: Uint8Array[]): Step => ({ from: 0, bytes: Buffer.concat(parts) });
+const s = (...parts: Uint8Array[]): Step => ({ from: 1, bytes: Buffer.concat(parts) });
+const detail = (record: RoundTrip): Amqp => record.detail.value as Amqp;
+const line = (record: RoundTrip): string =>
+  [detail(record).method, Status[record.status], detail(record).settlement]
+    .filter((part) => part !== '')
+    .join(' ');
+
+const OPEN = c(method(1, 20, 10, short('')));
+const OPENED = s(method(1, 20, 11, long('')));
+const CONFIRM = [c(method(1, 85, 10, 0)), s(method(1, 85, 11))];
+
+interface Case {
+  name: string;
+  steps: Step[];
+  expect: string[];
+  check?: (details: Amqp[], records: RoundTrip[]) => void;
+  close?: number;
+}
+
+const CASES: Case[] = [
+  {
+    name: 'login is one roundtrip, without its secrets',
+    steps: [
+      c(bytes('AMQP', 0, 0, 9, 1)),
+      s(method(0, 10, 10, 0, 9, long(''), long('PLAIN'), long('en_US'))),
+      c(method(0, 10, 11, long(''), short('PLAIN'), long('\u0000guest\u0000hunter2'), short('en_US'))),
+      s(method(0, 10, 30, u16(2047), u32(131072), u16(60))),
+      c(method(0, 10, 31, u16(2047), u32(131072), u16(60)), method(0, 10, 40, short('/shop'), short(''), 0)),
+      s(method(0, 10, 41, short(''))),
+    ],
+    expect: ['connection.open OK'],
+    check: ([d], [r]) => {
+      assert.equal(d.virtualHost, '/shop');
+      assert.equal(r.operation, 'connect');
+    },
+  },
+  {
+    name: 'a call and its -ok, on two channels that interleave',
+    steps: [
+      OPEN,
+      OPENED,
+      c(method(1, 50, 10, u16(0), short('orders'), 0, u32(0)), method(2, 20, 10, short(''))),
+      s(method(2, 20, 11, long('')), method(1, 50, 11, short('orders'), u32(5), u32(1))),
+    ],
+    expect: ['channel.open OK', 'channel.open OK', 'queue.declare OK'],
+    check: (d, r) => {
+      assert.equal(d[2].queue, 'orders');
+      assert.equal(d[2].messageCount, 5n);
+      assert.equal(r[2].target, 'orders');
+    },
+  },
+  {
+    name: 'a server-named queue comes from Declare-Ok, and its target has no random part',
+    steps: [
+      c(method(1, 50, 10, u16(0), short(''), 0, u32(0))),
+      s(method(1, 50, 11, short('amq.gen-Xa2lw'), u32(0), u32(0))),
+    ],
+    expect: ['queue.declare OK'],
+    check: ([d], [r]) => {
+      assert.equal(d.queue, 'amq.gen-Xa2lw');
+      assert.equal(r.target, 'amq.gen-*');
+    },
+  },
+  {
+    name: 'a publish without confirms is one-way',
+    steps: [c(publish(1, 'shop', 'order.new', 'hello'))],
+    expect: ['basic.publish OK'],
+    check: ([d], [r]) => {
+      assert.equal(d.destinationName, 'shop:order.new');
+      assert.equal(d.bodyBytes, 5n);
+      assert.equal(d.operationType, 'send');
+      assert.equal(r.server?.bytes, 0n);
+    },
+  },
+  {
+    name: 'confirms: one, several at once, and a nack',
+    steps: [
+      ...CONFIRM,
+      c(
+        publish(1, '', 'q', 'a'),
+        publish(1, '', 'q', 'b'),
+        publish(1, '', 'q', 'c'),
+        publish(1, '', 'q', 'd'),
+      ),
+      s(method(1, 60, 80, u64(2), 1), method(1, 60, 120, u64(4), 0), method(1, 60, 80, u64(3), 0)),
+    ],
+    expect: [
+      'confirm.select OK',
+      'basic.publish OK ack',
+      'basic.publish OK ack',
+      'basic.publish ERROR nack',
+      'basic.publish OK ack',
+    ],
+    check: (d) => {
+      assert.deepEqual(
+        d.slice(1).map((x) => Number(x.deliveryTag)),
+        [1, 2, 4, 3],
+      );
+      assert.deepEqual(
+        d.slice(1).map((x) => x.multiple),
+        [true, true, false, false],
+      );
+    },
+  },
+  {
+    name: 'a mandatory publish comes back before its ack',
+    steps: [
+      ...CONFIRM,
+      c(publish(1, 'x', 'nowhere', 'a', 1)),
+      s(
+        method(1, 60, 50, u16(312), short('NO_ROUTE'), short('x'), short('nowhere')),
+        content(1, 'a'),
+        method(1, 60, 80, u64(1), 0),
+      ),
+    ],
+    expect: ['confirm.select OK', 'basic.publish ERROR return'],
+    check: (d, r) => {
+      assert.equal(d[1].replyCode, 312);
+      assert.equal(r[1].errorType, 'NO_ROUTE');
+    },
+  },
+  {
+    name: 'deliveries: ack of several, reject, and auto-ack',
+    steps: [
+      c(method(1, 60, 20, u16(0), short('orders'), short('ctag'), 0, u32(0))),
+      s(
+        method(1, 60, 21, short('ctag')),
+        deliver(1, 1, 'x', 'k', 'a'),
+        deliver(1, 2, 'x', 'k', 'b'),
+        deliver(1, 3, '', 'orders', 'c'),
+      ),
+      c(method(1, 60, 80, u64(2), 1), method(1, 60, 90, u64(3), 1)),
+    ],
+    expect: [
+      'basic.consume OK',
+      'basic.deliver OK ack',
+      'basic.deliver OK ack',
+      'basic.deliver ERROR reject',
+    ],
+    check: (d) => {
+      assert.equal(d[1].destinationName, 'x:k:orders');
+      assert.equal(d[3].destinationName, 'orders');
+      assert.equal(d[1].queue, 'orders');
+      assert.equal(d[3].requeue, true);
+    },
+  },
+  {
+    name: 'Get-Ok with its content, and Get-Empty',
+    steps: [
+      c(method(1, 60, 70, u16(0), short('q'), 1)),
+      s(method(1, 60, 71, u64(1), 0, short('x'), short('k'), u32(4)), content(1, 'abc')),
+      c(method(1, 60, 70, u16(0), short('q'), 1)),
+      s(method(1, 60, 72, short(''))),
+    ],
+    expect: ['basic.get OK', 'basic.get OK'],
+    check: ([d]) => {
+      assert.equal(d.bodyBytes, 3n);
+      assert.equal(d.messageCount, 4n);
+      assert.equal(d.exchange, 'x');
+    },
+  },
+  {
+    name: 'a body over several frames, interleaved with another channel',
+    steps: [
+      c(
+        method(1, 60, 40, u16(0), short('x'), short('k'), 0),
+        frame(2, 1, bytes(u16(60), u16(0), u64(6), u16(0))),
+        frame(3, 1, bytes('abc')),
+        publish(2, 'y', 'k', 'z'),
+        frame(3, 1, bytes('def')),
+      ),
+    ],
+    expect: ['basic.publish OK', 'basic.publish OK'],
+    check: (d) =>
+      assert.deepEqual(
+        d.map((x) => [x.exchange, Number(x.bodyBytes)]),
+        [
+          ['y', 1],
+          ['x', 6],
+        ],
+      ),
+  },
+  {
+    name: 'properties, and the trace in the headers',
+    steps: [
+      c(
+        method(1, 60, 40, u16(0), short('x'), short('k'), 0),
+        content(
+          1,
+          'a',
+          (1 << 15) | (1 << 13) | (1 << 12) | (1 << 10) | (1 << 7),
+          bytes(
+            short('text/plain'),
+            long(
+              bytes(
+                short('traceparent'),
+                'S',
+                long('00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'),
+              ).toString('latin1'),
+            ),
+            2,
+            short('corr-1'),
+            short('msg-1'),
+          ),
+        ),
+      ),
+    ],
+    expect: ['basic.publish OK'],
+    check: ([d], [r]) => {
+      assert.equal(d.contentType, 'text/plain');
+      assert.equal(d.persistent, true);
+      assert.equal(d.correlationId, 'corr-1');
+      assert.equal(d.messageId, 'msg-1');
+      assert.equal(Buffer.from(r.trace!.traceId).toString('hex'), '0af7651916cd43dd8448eb211c80319c');
+    },
+  },
+  {
+    name: 'an exception closes the channel and fails what waits on it',
+    steps: [
+      ...CONFIRM,
+      c(publish(1, 'none', 'k', 'a'), method(1, 50, 10, u16(0), short('q'), 0, u32(0))),
+      s(method(1, 20, 40, u16(404), short("NOT_FOUND - no exchange 'none'"), u16(60), u16(40))),
+      c(method(1, 20, 41)),
+    ],
+    expect: ['confirm.select OK', 'queue.declare ERROR', 'basic.publish CANCELLED', 'channel.close ERROR'],
+    check: (d, r) => {
+      assert.equal(d[1].replyCode, 404);
+      assert.equal(r[3].errorType, 'NOT_FOUND');
+    },
+  },
+  {
+    name: 'heartbeats are no traffic',
+    steps: [c(frame(8, 0, bytes())), s(frame(8, 0, bytes()))],
+    expect: [],
+  },
+  {
+    name: 'no answer',
+    steps: [...CONFIRM, c(publish(1, '', 'q', 'a'))],
+    expect: ['confirm.select OK', 'basic.publish NO_RESPONSE'],
+  },
+  {
+    name: 'a gap inside of a body costs bytes',
+    steps: [
+      c(
+        method(1, 60, 40, u16(0), short('x'), short('k'), 0),
+        frame(2, 1, bytes(u16(60), u16(0), u64(10), u16(0))),
+        bytes(3, u16(1), u32(10), 'abc'),
+      ),
+      { from: 0, gap: 4 },
+      c(bytes('hij', 0xce), publish(1, 'x', 'k', 'z')),
+    ],
+    expect: ['basic.publish OK', 'basic.publish OK'],
+    check: (_, [r]) => assert.equal(r.missingBytes, 4n),
+  },
+  {
+    name: 'after a gap the next frame is found; publishes can no longer be numbered',
+    steps: [
+      ...CONFIRM,
+      c(publish(1, '', 'q', 'a')),
+      { from: 0, gap: 30 },
+      c(bytes('ody', 0xce), publish(1, '', 'q', 'c')),
+      s(method(1, 60, 80, u64(1), 0), method(1, 60, 80, u64(3), 0)),
+    ],
+    expect: ['confirm.select OK', 'basic.publish INCOMPLETE', 'basic.publish OK ack'],
+  },
+];
+
+for (const example of CASES) {
+  test(example.name, () => {
+    const outcome = everyCut(amqp, example.steps, { close: example.close }, (actual, expected, cut) =>
+      assert.deepEqual(actual, expected, cut),
+    );
+    assert.deepEqual(outcome.records.map(line), example.expect);
+    example.check?.(outcome.records.map(detail), outcome.records);
+    assert.ok(
+      !outcome.records.some((r) =>
+        JSON.stringify(r.detail.value, (_, v) => (typeof v === 'bigint' ? Number(v) : v)).includes('hunter2'),
+      ),
+    );
+  });
+}
+
+test('AMQP 1.0 is recognised and not decoded', () => {
+  const outcome = everyCut(amqp, [c(bytes('AMQP', 0, 1, 0, 0, 'whatever follows'))], {}, () => {});
+  assert.deepEqual(outcome.records, []);
+  assert.equal(outcome.undecodable, 16);
+});

@@ -1,0 +1,284 @@
+/** Expected values are those of the RESP specification and of Redis' command reference. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { Redis } from '@packetd/proto/gen/packetd/v1/redis_pb';
+import { type RoundTrip, Status } from '@packetd/proto/gen/packetd/v1/roundtrip_pb';
+import type { DecoderOptions } from '../decoder.js';
+import { everyCut, type Step } from '../harness.js';
+import { redis } from './index.js';
+
+const c = (bytes: string): Step => ({ from: 0, bytes });
+const s = (bytes: string): Step => ({ from: 1, bytes });
+/** A command as an array of bulk strings. */
+const cmd = (...words: string[]): string =>
+  `*${words.length}\r\n${words.map((word) => `$${Buffer.byteLength(word)}\r\n${word}\r\n`).join('')}`;
+const bulk = (text: string): string => `$${text.length}\r\n${text}\r\n`;
+
+const detail = (record: RoundTrip): Redis => record.detail.value as Redis;
+/** `COMMAND STATUS reply_type code` */
+const line = (record: RoundTrip): string => {
+  const d = detail(record);
+  return [d.command, Status[record.status], d.replyType, d.statusCode]
+    .filter((part) => part !== '')
+    .join(' ');
+};
+
+interface Case {
+  name: string;
+  steps: Step[];
+  expect: string[];
+  close?: number;
+  fromStart?: boolean;
+  handOver?: string;
+  options?: Partial<DecoderOptions>;
+  check?: (details: Redis[], records: RoundTrip[]) => void;
+}
+
+const CASES: Case[] = [
+  {
+    name: 'one command',
+    steps: [c(cmd('SET', 'user:1', 'secret')), s('+OK\r\n')],
+    expect: ['SET OK simple_string'],
+    check: ([d], [r]) => {
+      assert.equal(d.queryText, 'SET ? ?');
+      assert.equal(d.keyCount, 1);
+      assert.equal(d.argumentCount, 3);
+      assert.equal(d.database, '0');
+      assert.equal(r.operation, 'SET');
+      assert.equal(r.client?.bytes, BigInt(cmd('SET', 'user:1', 'secret').length));
+      assert.equal(r.server?.bytes, 5n);
+    },
+  },
+  {
+    name: 'a pipeline pairs in order',
+    steps: [
+      c(cmd('GET', 'a') + cmd('INCR', 'b') + cmd('LRANGE', 'l', '0', '-1') + cmd('GET', 'none')),
+      s(`${bulk('value\r\n+OK')}:42\r\n*2\r\n${bulk('x')}${bulk('y')}$-1\r\n`),
+    ],
+    expect: ['GET OK bulk_string', 'INCR OK integer', 'LRANGE OK array', 'GET OK null'],
+    check: (d) => assert.equal(d[2].elementCount, 2),
+  },
+  {
+    name: 'keys only when they are asked for',
+    steps: [c(cmd('MSET', 'k1', 'v1', 'k2', 'v2')), s('+OK\r\n')],
+    expect: ['MSET OK simple_string'],
+    options: { keys: true },
+    check: ([d]) => {
+      assert.deepEqual(d.keys, ['k1', 'k2']);
+      assert.equal(d.keyCount, 2);
+    },
+  },
+  {
+    name: 'keys that an argument counts',
+    steps: [c(cmd('EVAL', 'return 1', '2', 'a', 'b', 'x')), s(':1\r\n')],
+    expect: ['EVAL OK integer'],
+    check: ([d]) => assert.equal(d.keyCount, 2),
+  },
+  {
+    name: 'errors by their prefix, without what they repeat',
+    steps: [
+      c(cmd('INCR', 'a') + cmd('FOO', 'hunter2')),
+      s(
+        "-WRONGTYPE Operation against a key\r\n-ERR unknown command 'FOO', with args beginning with: 'hunter2' \r\n",
+      ),
+    ],
+    expect: ['INCR ERROR error WRONGTYPE', 'FOO ERROR error ERR'],
+    check: (details, records) => {
+      assert.equal(records[0].errorType, 'WRONGTYPE');
+      assert.equal(details[0].errorMessage, 'Operation against a key');
+      assert.equal(details[1].errorMessage, 'unknown command ?, with args beginning with:?');
+    },
+  },
+  {
+    name: 'subcommands are part of the command',
+    steps: [
+      c(cmd('config', 'set', 'requirepass', 'hunter2') + cmd('CLIENT', 'SETINFO', 'x', 'y')),
+      s('+OK\r\n+OK\r\n'),
+    ],
+    expect: ['CONFIG SET OK simple_string', 'CLIENT SETINFO OK simple_string'],
+    check: ([d]) => assert.equal(d.queryText, 'CONFIG SET ? ?'),
+  },
+  {
+    name: 'inline commands',
+    steps: [c('PING\r\nSET a b\r\n'), s('+PONG\r\n+OK\r\n')],
+    expect: ['PING OK simple_string', 'SET OK simple_string'],
+  },
+  {
+    name: 'the database follows SELECT, when it is answered by OK',
+    steps: [
+      c(cmd('SELECT', '7') + cmd('GET', 'a') + cmd('SELECT', '99') + cmd('GET', 'a')),
+      s('+OK\r\n$-1\r\n-ERR DB index is out of range\r\n$-1\r\n'),
+    ],
+    expect: ['SELECT OK simple_string', 'GET OK null', 'SELECT ERROR error ERR', 'GET OK null'],
+    check: (d) =>
+      assert.deepEqual(
+        d.map((x) => x.database),
+        ['0', '7', '7', '7'],
+      ),
+  },
+  {
+    name: 'MULTI, QUEUED and the array of EXEC',
+    steps: [
+      c(cmd('MULTI') + cmd('SET', 'a', '1') + cmd('INCR', 'a') + cmd('EXEC')),
+      s('+OK\r\n+QUEUED\r\n+QUEUED\r\n*2\r\n+OK\r\n:2\r\n'),
+    ],
+    expect: ['MULTI OK simple_string', 'SET OK simple_string', 'INCR OK simple_string', 'EXEC OK array'],
+  },
+  {
+    name: 'RESP3: map, set, double, boolean, big number, verbatim, null',
+    steps: [
+      c(
+        cmd('HELLO', '3') +
+          cmd('SMEMBERS', 's') +
+          cmd('ZSCORE', 'z', 'm') +
+          cmd('A') +
+          cmd('B') +
+          cmd('C') +
+          cmd('D'),
+      ),
+      s(
+        '%1\r\n+server\r\n+redis\r\n~2\r\n:1\r\n:2\r\n,1.5\r\n#t\r\n(3492890328409238509324850943850943825024385\r\n=7\r\ntxt:abc\r\n_\r\n',
+      ),
+    ],
+    expect: [
+      'HELLO OK map',
+      'SMEMBERS OK set',
+      'ZSCORE OK double',
+      'A OK boolean',
+      'B OK big_number',
+      'C OK verbatim_string',
+      'D OK null',
+    ],
+  },
+  {
+    name: 'RESP3: attributes, pushes out of the order, streamed strings and aggregates',
+    steps: [
+      c(cmd('GET', 'a') + cmd('GET', 'b') + cmd('LRANGE', 'l', '0', '1')),
+      s(
+        '|1\r\n+ttl\r\n:3600\r\n$1\r\nx\r\n>2\r\n+invalidate\r\n*1\r\n$1\r\nq\r\n$?\r\n;4\r\nHell\r\n;1\r\no\r\n;0\r\n*?\r\n:1\r\n*?\r\n:2\r\n.\r\n.\r\n',
+      ),
+    ],
+    expect: ['GET OK bulk_string', 'GET OK bulk_string', 'LRANGE OK array'],
+  },
+  {
+    name: 'RESP2 publish and subscribe: confirmations answer, messages do not',
+    steps: [
+      c(cmd('SUBSCRIBE', 'a', 'b')),
+      s('*3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n:1\r\n*3\r\n$9\r\nsubscribe\r\n$1\r\nb\r\n:2\r\n'),
+      s('*3\r\n$7\r\nmessage\r\n$1\r\na\r\n$2\r\nhi\r\n'),
+      c(cmd('PING')),
+      s('*3\r\n$7\r\nmessage\r\n$1\r\na\r\n$2\r\nhi\r\n*2\r\n$4\r\npong\r\n$0\r\n\r\n'),
+    ],
+    expect: ['SUBSCRIBE OK array', 'PING OK array'],
+  },
+  {
+    name: 'CLIENT REPLY OFF, SKIP and ON',
+    steps: [
+      c(cmd('CLIENT', 'REPLY', 'OFF') + cmd('SET', 'a', '1') + cmd('CLIENT', 'REPLY', 'ON')),
+      s('+OK\r\n'),
+      c(cmd('CLIENT', 'REPLY', 'SKIP') + cmd('SET', 'a', '2') + cmd('GET', 'a')),
+      s('$1\r\n2\r\n'),
+    ],
+    expect: [
+      'CLIENT REPLY OK',
+      'SET OK',
+      'CLIENT REPLY OK simple_string',
+      'CLIENT REPLY OK',
+      'SET OK',
+      'GET OK bulk_string',
+    ],
+  },
+  {
+    name: 'MONITOR is a stream, not answers',
+    steps: [
+      c(cmd('MONITOR')),
+      s('+OK\r\n+1339518083.107412 [0 127.0.0.1:60866] "keys" "*"\r\n'),
+      c(cmd('QUIT')),
+      s('+OK\r\n'),
+    ],
+    expect: ['MONITOR OK simple_string', 'QUIT OK simple_string'],
+  },
+  {
+    name: 'PSYNC hands over to the replication stream',
+    steps: [
+      c(cmd('PSYNC', '?', '-1')),
+      s('+FULLRESYNC 8371b4fb1155b71f4a04d3e1bc3e18c4a990aeeb 0\r\n$88\r\nREDIS0009'),
+    ],
+    expect: ['PSYNC OK simple_string'],
+    handOver: 'opaque',
+  },
+  {
+    name: 'no answer, and a reset',
+    steps: [c(cmd('BLPOP', 'q', '0'))],
+    expect: ['BLPOP NO_RESPONSE'],
+  },
+  {
+    name: 'an answer cut off',
+    steps: [c(cmd('GET', 'a')), s('$100\r\nabc')],
+    expect: ['GET INCOMPLETE'],
+  },
+  {
+    name: 'a gap inside of a value costs bytes',
+    steps: [
+      c(cmd('GET', 'a') + cmd('GET', 'b')),
+      s('$10\r\nabc'),
+      { from: 1, gap: 4 },
+      s('hij\r\n$1\r\nx\r\n'),
+    ],
+    expect: ['GET OK bulk_string', 'GET OK bulk_string'],
+    check: (_, [r]) => assert.equal(r.missingBytes, 4n),
+  },
+  {
+    name: 'a lost reply: the next exchange is right again',
+    steps: [
+      c(cmd('GET', 'a')),
+      { from: 1, gap: 7 },
+      c(cmd('GET', 'b')),
+      s('$1\r\nx\r\n'),
+      c(cmd('INCR', 'c')),
+      s(':1\r\n'),
+      c(cmd('TTL', 'c')),
+      s(':2\r\n'),
+    ],
+    expect: ['GET INCOMPLETE', 'GET OK bulk_string', 'INCR OK integer', 'TTL OK integer'],
+  },
+  {
+    name: 'a lost command: no reply goes to the wrong one',
+    steps: [
+      { from: 0, gap: 20 },
+      s('$5\r\nwrong\r\n'),
+      c(cmd('INCR', 'c')),
+      s(':1\r\n'),
+      c(cmd('LLEN', 'c')),
+      s(':2\r\n'),
+    ],
+    expect: ['INCR OK integer', 'LLEN OK integer'],
+  },
+];
+
+for (const example of CASES) {
+  test(example.name, () => {
+    const { steps, fromStart, options, close } = example;
+    const outcome = everyCut(redis, steps, { fromStart, options, close }, (actual, expected, cut) =>
+      assert.deepEqual(actual, expected, cut),
+    );
+    assert.deepEqual(outcome.records.map(line), example.expect);
+    assert.deepEqual(outcome.handOvers, example.handOver === undefined ? [] : [example.handOver]);
+    assert.equal(outcome.undecodable, 0);
+    example.check?.(outcome.records.map(detail), outcome.records);
+    const text = JSON.stringify(outcome.records, (_, value) =>
+      typeof value === 'bigint' ? Number(value) : value,
+    );
+    assert.ok(!/hunter2|secret/.test(text));
+  });
+}
+
+test('garbage never throws, and a command behind it is found', () => {
+  const outcome = everyCut(
+    redis,
+    [c(`\u0000\u0001garbage${cmd('GET', 'a')}`), s('$1\r\nx\r\n')],
+    { fromStart: false },
+    () => {},
+  );
+  assert.ok(outcome.undecodable >= 9);
+});
