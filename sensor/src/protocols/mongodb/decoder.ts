@@ -170,7 +170,7 @@ export class MongodbDecoder implements Decoder {
   /** Goes on with a message over [at, limit), which ends with it or before. Answers what it consumed. */
   private body(message: Message, bytes: Uint8Array, at: number, limit: number, input: Input | null): number {
     const from = at;
-    const to = this.parse(message, bytes, at, limit, limit - at === message.left, input);
+    const to = this.parse(message, bytes, at, limit, at + message.left, input);
     if (message.exchange !== null && input !== null) count(message.exchange, input.direction, to - from);
     return to;
   }
@@ -180,20 +180,19 @@ export class MongodbDecoder implements Decoder {
     bytes: Uint8Array,
     at: number,
     limit: number,
-    last: boolean,
+    messageEnd: number,
     input: Input | null,
   ): number {
     while (at < limit) {
       switch (message.state) {
         case State.PREFIX: {
-          const next = this.prefix(message, bytes, at, limit, last, input);
+          const next = this.prefix(message, bytes, at, limit, limit === messageEnd, input);
           if (next < 0) return at;
           at = next;
           break;
         }
         case State.SECTION_KIND: {
-          const rest = message.left;
-          if ((message.flags & MsgFlag.CHECKSUM) !== 0 && last && limit - at <= CHECKSUM_BYTES && rest > 0) {
+          if ((message.flags & MsgFlag.CHECKSUM) !== 0 && messageEnd - at <= CHECKSUM_BYTES) {
             message.state = State.REST;
             break;
           }
