@@ -2,6 +2,7 @@
  * The way of a frame inside one thread: packet → flow → protocol → record. A pipeline owns all its
  * state; several of them share nothing but the ledger's memory, of which each has its own.
  */
+import { EndpointTag, WireWriter } from '@packetd/proto';
 import type { Clock, Frame, FrameHandler } from './capture/engine.js';
 import { EndpointRecords } from './endpoints.js';
 import type { Side, StreamHandler, StreamHandlerFactory, TcpFlow } from './flow/stream.js';
@@ -23,13 +24,7 @@ import {
   Verdict,
 } from './protocols/decoder.js';
 import { type Exchange, ExchangePool } from './protocols/exchange.js';
-import {
-  type BatchOutput,
-  encodeEndpoint,
-  makeEndpoints,
-  RecordEncoder,
-  TRANSPORT_UDP,
-} from './protocols/records.js';
+import { type BatchOutput, type Endpoints, RecordEncoder, TRANSPORT_UDP } from './protocols/records.js';
 import { DATAGRAM_PROTOCOLS, PROTOCOL_NAMES, STREAM_PROTOCOLS } from './protocols/registry.js';
 import type { Rule } from './rules.js';
 
@@ -203,30 +198,113 @@ export class Pipeline implements FrameHandler, StreamHandlerFactory {
   }
 }
 
+/** Longest encoded endpoint: tag, length and 16 bytes of address, tag and three bytes of port. */
+const MAX_ENDPOINT_BYTES = 22;
+
+/** The last endpoint of one role as fields of message Endpoint, for the moment of writing a record. */
+class EndpointEncoder {
+  private readonly writer = new WireWriter(32);
+  /** One array for each length, so that none is made per record. */
+  private readonly byLength = Array.from({ length: MAX_ENDPOINT_BYTES + 1 }, (_, n) => new Uint8Array(n));
+  private encoded = this.byLength[0];
+  private ipVersion = 0;
+  private w0 = 0;
+  private w1 = 0;
+  private w2 = 0;
+  private w3 = 0;
+  private port = -1;
+
+  encode(ipVersion: number, w0: number, w1: number, w2: number, w3: number, port: number): Uint8Array {
+    if (port === this.port && w3 === this.w3 && w2 === this.w2 && w1 === this.w1 && w0 === this.w0) {
+      if (ipVersion === this.ipVersion) return this.encoded;
+    }
+    this.ipVersion = ipVersion;
+    this.w0 = w0;
+    this.w1 = w1;
+    this.w2 = w2;
+    this.w3 = w3;
+    this.port = port;
+    const w = this.writer;
+    w.reset();
+    w.varint(EndpointTag.address);
+    w.varint(ipVersion === 4 ? 4 : 16);
+    if (ipVersion !== 4) {
+      this.word(w0);
+      this.word(w1);
+      this.word(w2);
+    }
+    this.word(w3);
+    w.uintNonZero(EndpointTag.port, port);
+    const encoded = this.byLength[w.length];
+    for (let i = 0; i < encoded.length; i++) encoded[i] = w.bytes[i];
+    this.encoded = encoded;
+    return encoded;
+  }
+
+  private word(value: number): void {
+    const w = this.writer;
+    w.bytes[w.length++] = value >>> 24;
+    w.bytes[w.length++] = value >>> 16;
+    w.bytes[w.length++] = value >>> 8;
+    w.bytes[w.length++] = value;
+  }
+}
+
 /** One datagram protocol's decoder, and the way of its exchanges to the encoder. */
 class Datagrams implements DatagramSink {
+  readonly protocol: DatagramProtocol;
   readonly decoder: DatagramDecoder;
   readonly index: number;
   readonly pool: ExchangePool;
+  private readonly client = new EndpointEncoder();
+  private readonly server = new EndpointEncoder();
+  private readonly endpoints: { -readonly [K in keyof Endpoints]: Endpoints[K] } = {
+    client: new Uint8Array(0),
+    server: new Uint8Array(0),
+    transport: TRANSPORT_UDP,
+    hash0: 0,
+    hash1: 0,
+    emitted: 0,
+  };
 
   constructor(
-    readonly protocol: DatagramProtocol,
+    protocol: DatagramProtocol,
     private readonly settings: ConnectionSettings,
   ) {
+    this.protocol = protocol.configured?.(settings.options) ?? protocol;
     this.pool = settings.pool;
     this.index = settings.indexOf.get(protocol.name)!;
     this.decoder = protocol.create(this, settings.options);
   }
 
   emit(e: DatagramEndpoints, exchange: Exchange): void {
-    const client = encodeEndpoint(e.ipVersion, e.client0, e.client1, e.client2, e.client3, e.clientPort);
-    const server = encodeEndpoint(e.ipVersion, e.server0, e.server1, e.server2, e.server3, e.serverPort);
+    const { clock, encoder, ledger } = this.settings;
+    const { endpoints } = this;
+    endpoints.client = this.client.encode(
+      e.ipVersion,
+      e.client0,
+      e.client1,
+      e.client2,
+      e.client3,
+      e.clientPort,
+    );
+    endpoints.server = this.server.encode(
+      e.ipVersion,
+      e.server0,
+      e.server1,
+      e.server2,
+      e.server3,
+      e.serverPort,
+    );
     const startNs = exchange.requestStartNs >= 0 ? exchange.requestStartNs : exchange.responseStartNs;
-    const endpoints = makeEndpoints(client, server, TRANSPORT_UDP, this.settings.clock.baseSeconds, startNs);
-    // Several queries of one socket may share the time of their first byte: their ids tell them apart.
+    const seconds = Math.floor(startNs / 1e9);
+    const ports = (e.clientPort << 16) | e.serverPort;
+    endpoints.hash0 = fold(e.client0, e.client1, e.client2, e.client3, (clock.baseSeconds + seconds) ^ ports);
+    endpoints.hash1 = fold(e.server0, e.server1, e.server2, e.server3, (startNs - seconds * 1e9) ^ ports);
+    // Several queries of one socket may share the time of their first byte: their tags tell them apart.
     endpoints.emitted = exchange.tag;
-    this.settings.encoder.write(endpoints, exchange, this.protocol.detailTag);
-    this.settings.ledger.addProtocol(this.index, ProtocolCount.roundtrips, 1);
+    encoder.write(endpoints, exchange, this.protocol.detailTag);
+    ledger.addProtocol(this.index, ProtocolCount.roundtrips, 1);
     this.pool.release(exchange);
   }
 
@@ -234,6 +312,20 @@ class Datagrams implements DatagramSink {
     this.settings.ledger.addProtocol(this.index, ProtocolCount.decodedBytes, -bytes);
     this.settings.ledger.addProtocol(this.index, ProtocolCount.undecodableBytes, bytes);
   }
+}
+
+/** Five words into one, every bit of each in all of it (the rounds of MurmurHash3, 32 bit). */
+function fold(w0: number, w1: number, w2: number, w3: number, seed: number): number {
+  let h = round(round(round(round(seed | 0, w0), w1), w2), w3);
+  h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);
+  h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35);
+  return h ^ (h >>> 16);
+}
+
+function round(h: number, word: number): number {
+  const k = Math.imul(word, 0xcc9e2d51);
+  const mixed = h ^ Math.imul((k << 15) | (k >>> 17), 0x1b873593);
+  return (Math.imul((mixed << 13) | (mixed >>> 19), 5) + 0xe6546b64) | 0;
 }
 
 /** Rules by port. */

@@ -115,6 +115,27 @@ export const MongodbTag = {
 } as const;
 
 export const MysqlTag = {
+  system: 10,
+  command: 18,
+  queryText: 26,
+  querySummary: 34,
+  operationName: 42,
+  collection: 50,
+  namespace: 58,
+  user: 66,
+  affectedRows: 72,
+  lastInsertId: 80,
+  warnings: 88,
+  returnedRows: 96,
+  columns: 104,
+  resultSets: 112,
+  parameters: 120,
+  statementId: 128,
+  statusCode: 138,
+  sqlstate: 146,
+  errorMessage: 154,
+  serverVersion: 162,
+  tls: 168,
 } as const;
 
 export const PostgresqlTag = {

@@ -390,7 +390,8 @@ export class ProtocolConnection implements StreamHandler, Connection {
       return;
     }
     half.clear();
-    half.fromStart = false;
+    // One byte tells nothing: it may be a keep-alive probe, whose byte was sent before the capture began.
+    if (to - from > 1) half.fromStart = false;
     this.settings.ledger.add(Count.skippedUndetected, to - from);
   }
 

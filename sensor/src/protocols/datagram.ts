@@ -41,4 +41,6 @@ export interface DatagramProtocol {
   /** CLIENT for a request, SERVER for a response, NO otherwise; stateless. */
   probe(packet: Packet): Verdict;
   create(sink: DatagramSink, options: DecoderOptions): DatagramDecoder;
+  /** The protocol as it is under these options, where they change what `probe` takes. */
+  configured?(options: DecoderOptions): DatagramProtocol;
 }

@@ -6,6 +6,7 @@ import type { StreamProtocol } from './decoder.js';
 import { dnsDatagram, dnsStream } from './dns/index.js';
 import { http } from './http/index.js';
 import { mongodb } from './mongodb/index.js';
+import { mysql } from './mysql/index.js';
 import { postgresql } from './postgresql/index.js';
 import { redis } from './redis/index.js';
 
@@ -24,6 +25,7 @@ const REGISTRY: Partial<Record<ProtocolName, Entry>> = {
   amqp: { stream: amqp },
   mongodb: { stream: mongodb },
   postgresql: { stream: postgresql },
+  mysql: { stream: mysql },
 };
 
 export const PROTOCOL_NAMES = Object.keys(REGISTRY) as ProtocolName[];

@@ -86,17 +86,37 @@ export interface CodeName {
   readonly question: Uint8Array;
   readonly answer: Uint8Array;
   readonly target: Uint8Array;
+  /** What nearly all messages are, in one piece: a standard query with one question of class IN, and an answer of class IN. */
+  readonly onlyQuestion: Uint8Array;
+  readonly answerIn: Uint8Array;
+  /** Operation and target of a standard query. */
+  readonly query: Uint8Array;
 }
 
 const encoder = new TextEncoder();
 
+const QUERY_NAME = 'QUERY';
+const IN_NAME = 'IN';
+const QUERY_OPCODE = encodeString(DnsTag.opcode, QUERY_NAME);
+const ONE_QUESTION = Uint8Array.of(DnsTag.questionCount, 1);
+
 function typeNameOf(name: string): CodeName {
+  const question = encodeString(DnsTag.questionType, name);
+  const answer = encodeString(DnsAnswerTag.type, name);
+  const target = encodeString(RoundTripTag.target, name);
   return {
     text: encoder.encode(name),
-    question: encodeString(DnsTag.questionType, name),
-    answer: encodeString(DnsAnswerTag.type, name),
-    target: encodeString(RoundTripTag.target, name),
+    question,
+    answer,
+    target,
+    onlyQuestion: joined(question, encodeString(DnsTag.questionClass, IN_NAME), QUERY_OPCODE, ONE_QUESTION),
+    answerIn: joined(answer, encodeString(DnsAnswerTag.class, IN_NAME)),
+    query: joined(encodeString(RoundTripTag.operation, QUERY_NAME), target),
   };
+}
+
+function joined(...parts: readonly Uint8Array[]): Uint8Array {
+  return Uint8Array.from(parts.flatMap((part) => [...part]));
 }
 
 /** Types below this, the assigned ones but two, are a plain array: a lookup is one load. */
@@ -163,7 +183,27 @@ export function rcodeName(code: number): { readonly rcode: Uint8Array; readonly 
   return known;
 }
 
-/** Flags in the order of the header, with the field that names each. */
-export const FLAG_FIELDS: readonly { readonly bit: number; readonly field: Uint8Array }[] = (
-  ['AA', 'TC', 'RD', 'RA', 'AD', 'CD'] as const
-).map((name) => ({ bit: Flag[name], field: encodeString(DnsTag.headerFlags, name) }));
+/** AA, TC, RD, RA, AD and CD; the bits between them are Z and those of the opcode and rcode. */
+const FLAG_BITS = [Flag.AA, Flag.TC, Flag.RD, Flag.RA, Flag.AD, Flag.CD] as const;
+const FLAG_NAMES = ['AA', 'TC', 'RD', 'RA', 'AD', 'CD'] as const;
+
+/** The fields `header_flags` of every combination, by bits 4 to 10 of the second header word. */
+const flagFields: readonly Uint8Array[] = Array.from({ length: 128 }, (_, bits) =>
+  joined(
+    ...FLAG_BITS.flatMap((bit, i) =>
+      ((bits << 4) & bit) !== 0 ? [encodeString(DnsTag.headerFlags, FLAG_NAMES[i])] : [],
+    ),
+  ),
+);
+
+const noErrorFields = flagFields.map((fields) => joined(fields, encodeString(DnsTag.rcode, 'NOERROR')));
+
+/** The names of the flags that are set, in the order of the header. */
+export function flagNames(flags: number): Uint8Array {
+  return flagFields[(flags >> 4) & 0x7f];
+}
+
+/** The same in a response without an error. */
+export function flagNamesNoError(flags: number): Uint8Array {
+  return noErrorFields[(flags >> 4) & 0x7f];
+}

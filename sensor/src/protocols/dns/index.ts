@@ -2,23 +2,23 @@
 import { RoundTripTag } from '@packetd/proto';
 import type { DatagramProtocol } from '../datagram.js';
 import type { StreamProtocol } from '../decoder.js';
-import { DnsDatagrams, probeDatagram } from './datagrams.js';
-import { DnsStream, probeStream } from './stream.js';
-
-const PORTS = [53];
+import { DnsDatagramDecoder } from './datagram.js';
+import { DnsStreamDecoder } from './decoder.js';
+import { probe, probeDatagram, probeMulticast } from './probe.js';
 
 export const dnsStream: StreamProtocol = {
   name: 'dns',
-  ports: PORTS,
+  ports: [53],
   detailTag: RoundTripTag.dns,
-  probe: probeStream,
-  create: (connection, options) => new DnsStream(connection, options),
+  probe,
+  create: (connection, options) => new DnsStreamDecoder(connection, options),
 };
 
 export const dnsDatagram: DatagramProtocol = {
   name: 'dns',
-  ports: PORTS,
+  ports: [53],
   detailTag: RoundTripTag.dns,
   probe: probeDatagram,
-  create: (sink, options) => new DnsDatagrams(sink, options),
+  create: (sink, options) => new DnsDatagramDecoder(sink, options),
+  configured: (options) => (options.multicastDns ? { ...dnsDatagram, probe: probeMulticast } : dnsDatagram),
 };

@@ -3,7 +3,7 @@
  * Every function answers the position behind what it read, or -1 where the bytes are not it; what
  * was written until then is the caller's to take back.
  */
-import type { WireWriter } from '@packetd/proto';
+import { WireWriter } from '@packetd/proto';
 
 /** RFC 1035 section 2.3.4. */
 export const MAX_NAME_BYTES = 255;
@@ -122,6 +122,62 @@ export function name(w: WireWriter, bytes: Uint8Array, start: number, end: numbe
   if (to === first) out[to++] = DOT;
   w.length = to;
   return after < 0 ? at : after;
+}
+
+const spelled = new WireWriter(MAX_NAME_TEXT);
+
+/**
+ * Is text[from, from + length), which `name` wrote, the name at `nameAt` of the message [start, end)?
+ * The case of letters does not count (RFC 4343).
+ */
+export function isName(
+  text: Uint8Array,
+  from: number,
+  length: number,
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  nameAt: number,
+): boolean {
+  let i = from;
+  let at = nameAt;
+  const stop = from + length;
+  for (;;) {
+    const size = bytes[at++];
+    if (size === 0) break;
+    if (size > 63) return isSpelled(text, from, length, bytes, start, end, nameAt);
+    if (i > from && text[i++] !== DOT) return false;
+    if (i + size > stop) return false;
+    for (const next = at + size; at < next; at++, i++) {
+      const value = bytes[at];
+      if (value <= 0x20 || value >= 0x7f || value === DOT || value === BACKSLASH)
+        return isSpelled(text, from, length, bytes, start, end, nameAt);
+      if (!isSameLetter(text[i], value)) return false;
+    }
+  }
+  return i === stop || (i === from && length === 1 && text[i] === DOT);
+}
+
+/** The same for a name that is compressed or needs escapes. */
+function isSpelled(
+  text: Uint8Array,
+  from: number,
+  length: number,
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  nameAt: number,
+): boolean {
+  spelled.length = 0;
+  if (name(spelled, bytes, start, end, nameAt) < 0 || spelled.length !== length) return false;
+  for (let i = 0; i < length; i++) if (!isSameLetter(text[from + i], spelled.bytes[i])) return false;
+  return true;
+}
+
+function isSameLetter(x: number, y: number): boolean {
+  if (x === y) return true;
+  const letter = x | 0x20;
+  return (x ^ y) === 0x20 && letter >= 0x61 && letter <= 0x7a;
 }
 
 /**

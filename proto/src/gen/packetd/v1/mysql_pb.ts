@@ -11,7 +11,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file packetd/v1/mysql.proto.
  */
 export const file_packetd_v1_mysql: GenFile = /*@__PURE__*/
-  fileDesc("ChZwYWNrZXRkL3YxL215c3FsLnByb3RvEgpwYWNrZXRkLnYxIhgKBU15c3FsOg+iuxgLCgVteXNxbBoC6hliBnByb3RvMw", [file_packetd_v1_options]);
+  fileDesc("ChZwYWNrZXRkL3YxL215c3FsLnByb3RvEgpwYWNrZXRkLnYxIpoKCgVNeXNxbBIsCgZzeXN0ZW0YASABKAlCHKq7GA5kYi5zeXN0ZW0ubmFtZbK7GAZzeXN0ZW0SLQoHY29tbWFuZBgCIAEoCUIcqrsYDW15c3FsLmNvbW1hbmSyuxgHY29tbWFuZBIlCgpxdWVyeV90ZXh0GAMgASgJQhGquxgNZGIucXVlcnkudGV4dBI8Cg1xdWVyeV9zdW1tYXJ5GAQgASgJQiWquxgQZGIucXVlcnkuc3VtbWFyebK7GA1xdWVyeV9zdW1tYXJ5Ej8KDm9wZXJhdGlvbl9uYW1lGAUgASgJQiequxgRZGIub3BlcmF0aW9uLm5hbWWyuxgOb3BlcmF0aW9uX25hbWUSOAoKY29sbGVjdGlvbhgGIAEoCUIkqrsYEmRiLmNvbGxlY3Rpb24ubmFtZbK7GApjb2xsZWN0aW9uEjAKCW5hbWVzcGFjZRgHIAEoCUIdqrsYDGRiLm5hbWVzcGFjZbK7GAluYW1lc3BhY2USIwoEdXNlchgIIAEoCUIVqrsYCXVzZXIubmFtZbK7GAR1c2VyEosBCg1hZmZlY3RlZF9yb3dzGAkgASgEQm+quxgTbXlzcWwuYWZmZWN0ZWRfcm93c7q7GFQKFnJlc3BvbnNlX2FmZmVjdGVkX3Jvd3MQAho4AAAAAAAAAAAAAAAAAADwPwAAAAAAACRAAAAAAAAAWUAAAAAAAECPQAAAAAAAiMNAAAAAAABq+EBIAIgBARIwCg5sYXN0X2luc2VydF9pZBgKIAEoBEIYqrsYFG15c3FsLmxhc3RfaW5zZXJ0X2lkEiQKCHdhcm5pbmdzGAsgASgNQhKquxgObXlzcWwud2FybmluZ3MSkgEKDXJldHVybmVkX3Jvd3MYDCABKARCdqq7GBlkYi5yZXNwb25zZS5yZXR1cm5lZF9yb3dzursYVQoXcmVzcG9uc2VfcmVzdWx0c2V0X3Jvd3MQAho4AAAAAAAAAAAAAAAAAADwPwAAAAAAACRAAAAAAAAAWUAAAAAAAECPQAAAAAAAiMNAAAAAAABq+EBIAYgBARIiCgdjb2x1bW5zGA0gASgNQhGquxgNbXlzcWwuY29sdW1ucxIqCgtyZXN1bHRfc2V0cxgOIAEoDUIVqrsYEW15c3FsLnJlc3VsdF9zZXRzEi0KCnBhcmFtZXRlcnMYDyABKA1CFKq7GBBteXNxbC5wYXJhbWV0ZXJzSAKIAQESMQoMc3RhdGVtZW50X2lkGBAgASgNQhaquxgSbXlzcWwuc3RhdGVtZW50X2lkSAOIAQESPwoLc3RhdHVzX2NvZGUYESABKAlCKqq7GBdkYi5yZXNwb25zZS5zdGF0dXNfY29kZbK7GAtzdGF0dXNfY29kZRIwCghzcWxzdGF0ZRgSIAEoCUIeqrsYDm15c3FsLnNxbHN0YXRlsrsYCHNxbHN0YXRlEigKDWVycm9yX21lc3NhZ2UYEyABKAlCEaq7GA1lcnJvci5tZXNzYWdlEkIKDnNlcnZlcl92ZXJzaW9uGBQgASgJQiqquxgUbXlzcWwuc2VydmVyLnZlcnNpb26yuxgOc2VydmVyX3ZlcnNpb24SGgoDdGxzGBUgASgIQg2quxgJbXlzcWwudGxzOg+iuxgLCgVteXNxbBoC6hlCEAoOX2FmZmVjdGVkX3Jvd3NCEAoOX3JldHVybmVkX3Jvd3NCDQoLX3BhcmFtZXRlcnNCDwoNX3N0YXRlbWVudF9pZGIGcHJvdG8z", [file_packetd_v1_options]);
 
 /**
  * One command of the MySQL or MariaDB protocol and its whole result.
@@ -19,6 +19,140 @@ export const file_packetd_v1_mysql: GenFile = /*@__PURE__*/
  * @generated from message packetd.v1.Mysql
  */
 export type Mysql = Message<"packetd.v1.Mysql"> & {
+  /**
+   * `mysql` or `mariadb`, from the server's greeting; `mysql` where that was not seen.
+   *
+   * @generated from field: string system = 1;
+   */
+  system: string;
+
+  /**
+   * The command's name: `COM_QUERY`; `connect` for the login.
+   *
+   * @generated from field: string command = 2;
+   */
+  command: string;
+
+  /**
+   * SQL with every literal replaced.
+   *
+   * @generated from field: string query_text = 3;
+   */
+  queryText: string;
+
+  /**
+   * @generated from field: string query_summary = 4;
+   */
+  querySummary: string;
+
+  /**
+   * The SQL verb, or the command's name where there is no SQL: `PING`.
+   *
+   * @generated from field: string operation_name = 5;
+   */
+  operationName: string;
+
+  /**
+   * @generated from field: string collection = 6;
+   */
+  collection: string;
+
+  /**
+   * The current database, when it was seen.
+   *
+   * @generated from field: string namespace = 7;
+   */
+  namespace: string;
+
+  /**
+   * The account that logged in.
+   *
+   * @generated from field: string user = 8;
+   */
+  user: string;
+
+  /**
+   * Sum over all results of the command.
+   *
+   * @generated from field: optional uint64 affected_rows = 9;
+   */
+  affectedRows?: bigint;
+
+  /**
+   * Of the last result that has one.
+   *
+   * @generated from field: uint64 last_insert_id = 10;
+   */
+  lastInsertId: bigint;
+
+  /**
+   * Sum over all results of the command.
+   *
+   * @generated from field: uint32 warnings = 11;
+   */
+  warnings: number;
+
+  /**
+   * Rows of all result sets.
+   *
+   * @generated from field: optional uint64 returned_rows = 12;
+   */
+  returnedRows?: bigint;
+
+  /**
+   * Columns of the first result set, or of the prepared statement.
+   *
+   * @generated from field: uint32 columns = 13;
+   */
+  columns: number;
+
+  /**
+   * @generated from field: uint32 result_sets = 14;
+   */
+  resultSets: number;
+
+  /**
+   * Parameters of the prepared statement.
+   *
+   * @generated from field: optional uint32 parameters = 15;
+   */
+  parameters?: number;
+
+  /**
+   * @generated from field: optional uint32 statement_id = 16;
+   */
+  statementId?: number;
+
+  /**
+   * The error's number.
+   *
+   * @generated from field: string status_code = 17;
+   */
+  statusCode: string;
+
+  /**
+   * @generated from field: string sqlstate = 18;
+   */
+  sqlstate: string;
+
+  /**
+   * The error's text with what it quotes replaced.
+   *
+   * @generated from field: string error_message = 19;
+   */
+  errorMessage: string;
+
+  /**
+   * @generated from field: string server_version = 20;
+   */
+  serverVersion: string;
+
+  /**
+   * The client asked for TLS: nothing after it can be read, the outcome of the login neither.
+   *
+   * @generated from field: bool tls = 21;
+   */
+  tls: boolean;
 };
 
 /**

@@ -1,0 +1,184 @@
+/** Writes what commands and answers say into an exchange: no strings, no objects. */
+import { encodeString, MysqlTag, RoundTripTag, StatusValue, WireWriter } from '@packetd/proto';
+import type { SqlShape } from '../../redact/sql.js';
+import type { Exchange } from '../exchange.js';
+import type { Command } from './command.js';
+import type { Session } from './session.js';
+import { COMMAND_NAMES, Com } from './wire.js';
+
+/** Longest error message that is recorded. */
+const MAX_MESSAGE_BYTES = 512;
+
+/** Errors whose text is the application's own (SIGNAL): not recorded. */
+const ER_SIGNAL_EXCEPTION = 1644;
+/**
+ * Errors that quote values, or SQL with its literals. A value may hold quotes itself, so all from the
+ * first quote to the last is replaced: ER_DUP_ENTRY, ER_PARSE_ERROR, ER_TRUNCATED_WRONG_VALUE,
+ * ER_TRUNCATED_WRONG_VALUE_FOR_FIELD, ER_WRONG_VALUE_FOR_TYPE, ER_WRONG_VALUE, ER_DUP_ENTRY_WITH_KEY_NAME.
+ */
+const QUOTES_VALUES: ReadonlySet<number> = new Set([1062, 1064, 1292, 1366, 1411, 1525, 1586]);
+
+interface Words {
+  readonly command: Uint8Array;
+  /** Operation of a command without SQL. */
+  readonly operation: Uint8Array;
+  readonly operationName: Uint8Array;
+}
+
+const words: Words[] = [];
+for (const [code, name] of COMMAND_NAMES.entries()) {
+  if (name !== undefined) words[code] = wordsOf(`COM_${name}`, name);
+}
+words[Com.CONNECT] = wordsOf('connect', 'connect');
+
+function wordsOf(command: string, operation: string): Words {
+  return {
+    command: encodeString(MysqlTag.command, command),
+    operation: encodeString(RoundTripTag.operation, operation),
+    operationName: encodeString(MysqlTag.operationName, operation),
+  };
+}
+
+/** Wire format of error numbers seen so far: at most 65,536. */
+const statusCodes: Uint8Array[] = [];
+const errorTypes: Uint8Array[] = [];
+
+/** What every record of a statement repeats, in wire format. */
+interface EncodedShape {
+  readonly detail: Uint8Array;
+  readonly envelope: Uint8Array;
+}
+
+/** By shape; emptied when full, for shapes come and go with the cache of `SqlShapes`. */
+const MAX_ENCODED_SHAPES = 4096;
+const encodedShapes = new Map<SqlShape, EncodedShape>();
+
+function encodeShape(shape: SqlShape): EncodedShape {
+  const { text, summary, operationBytes, collection } = shape;
+  const detail = new WireWriter(text.length + 256);
+  const envelope = new WireWriter(64);
+  writeText(detail, MysqlTag.queryText, text);
+  writeText(detail, MysqlTag.querySummary, summary);
+  writeText(detail, MysqlTag.operationName, operationBytes);
+  writeText(detail, MysqlTag.collection, collection);
+  writeText(envelope, RoundTripTag.operation, operationBytes);
+  writeText(envelope, RoundTripTag.target, collection);
+  return {
+    detail: detail.bytes.slice(0, detail.length),
+    envelope: envelope.bytes.slice(0, envelope.length),
+  };
+}
+
+function writeText(writer: WireWriter, tag: number, text: Uint8Array): void {
+  if (text.length > 0) writer.text(tag, text, 0, text.length);
+}
+
+export function writeCommand(exchange: Exchange, code: number, shape: SqlShape | null): void {
+  const { command, operation, operationName } = words[code];
+  const { detail, envelope } = exchange;
+  detail.raw(command);
+  if (shape === null || shape.operationBytes.length === 0) {
+    detail.raw(operationName);
+    envelope.raw(operation);
+  }
+  if (shape === null) return;
+  let encoded = encodedShapes.get(shape);
+  if (encoded === undefined) {
+    if (encodedShapes.size >= MAX_ENCODED_SHAPES) encodedShapes.clear();
+    encoded = encodeShape(shape);
+    encodedShapes.set(shape, encoded);
+  }
+  detail.raw(encoded.detail);
+  envelope.raw(encoded.envelope);
+}
+
+/** What is known of the connection, and what the answer said. */
+export function writeResult(command: Command, session: Session): void {
+  const { detail } = command.exchange;
+  detail.raw(session.fields());
+  if (command.affectedRows >= 0) detail.uint(MysqlTag.affectedRows, command.affectedRows);
+  detail.uintNonZero(MysqlTag.lastInsertId, command.lastInsertId);
+  detail.uintNonZero(MysqlTag.warnings, command.warnings);
+  if (command.rows >= 0) detail.uint(MysqlTag.returnedRows, command.rows);
+  detail.uintNonZero(MysqlTag.columns, command.columns);
+  detail.uintNonZero(MysqlTag.resultSets, command.resultSets);
+  if (command.parameters >= 0) detail.uint(MysqlTag.parameters, command.parameters);
+  if (command.statementId >= 0) detail.uint(MysqlTag.statementId, command.statementId);
+}
+
+export function writeTls(exchange: Exchange): void {
+  exchange.detail.bool(MysqlTag.tls, true);
+}
+
+/** ERR_Packet: int<1> 0xFF, int<2> error code, `#` and string[5] SQL state (4.1), string<EOF> message. */
+export function writeError(exchange: Exchange, bytes: Uint8Array, start: number, end: number): void {
+  exchange.status = StatusValue.ERROR;
+  if (end - start < 3) return;
+  const code = bytes[start + 1] | (bytes[start + 2] << 8);
+  if (statusCodes[code] === undefined) {
+    statusCodes[code] = encodeString(MysqlTag.statusCode, String(code));
+    errorTypes[code] = encodeString(RoundTripTag.errorType, String(code));
+  }
+  exchange.detail.raw(statusCodes[code]);
+  exchange.envelope.raw(errorTypes[code]);
+  let at = start + 3;
+  if (end - at >= 6 && bytes[at] === HASH) {
+    exchange.detail.text(MysqlTag.sqlstate, bytes, at + 1, at + 6);
+    at += 6;
+  }
+  if (at >= end || code === ER_SIGNAL_EXCEPTION) return;
+  const stop = Math.min(end, at + MAX_MESSAGE_BYTES);
+  const length = redactMessage(bytes, at, stop, QUOTES_VALUES.has(code), stop < end);
+  exchange.detail.text(MysqlTag.errorMessage, message, 0, length);
+}
+
+const HASH = 0x23;
+const QUESTION = 0x3f;
+const message = new Uint8Array(MAX_MESSAGE_BYTES);
+
+/**
+ * Copies an error text to `message`, each quotation in '…', "…" or `…` as `?`; answers its length. A
+ * quotation ends at its quote where no letter or digit follows; one without an end goes to the end of
+ * the text. With `greedy` it ends at the last quote of its kind, which is not known where the text is `cut`.
+ */
+function redactMessage(bytes: Uint8Array, start: number, end: number, greedy: boolean, cut: boolean): number {
+  let length = 0;
+  let at = start;
+  while (at < end) {
+    const byte = bytes[at];
+    if (!isQuote(byte) || (at > start && bytes[at - 1] < 0x80 && isWord(bytes[at - 1]))) {
+      message[length++] = byte;
+      at++;
+      continue;
+    }
+    message[length++] = QUESTION;
+    let stop = end;
+    if (greedy && cut) {
+      stop = end;
+    } else if (greedy) {
+      for (let i = at + 1; i < end; i++) if (bytes[i] === byte) stop = i + 1;
+    } else {
+      for (let i = at + 1; i < end; i++) {
+        if (bytes[i] === byte && (i + 1 === end || !isWord(bytes[i + 1]))) {
+          stop = i + 1;
+          break;
+        }
+      }
+    }
+    at = stop;
+  }
+  return length;
+}
+
+function isQuote(byte: number): boolean {
+  return byte === 0x27 || byte === 0x22 || byte === 0x60;
+}
+
+function isWord(byte: number): boolean {
+  return (
+    (byte >= 0x61 && byte <= 0x7a) ||
+    (byte >= 0x41 && byte <= 0x5a) ||
+    (byte >= 0x30 && byte <= 0x39) ||
+    byte >= 0x80
+  );
+}

@@ -1,0 +1,74 @@
+/** Requests that select the database or the user of the connection. */
+import { MysqlTag } from '@packetd/proto';
+import type { Command } from './command.js';
+import { encodeName, type Session } from './session.js';
+import { Capability, findNul } from './wire.js';
+
+const UNKNOWN = new Uint8Array(0);
+const BACKQUOTE = 0x60;
+const SEMICOLON = 0x3b;
+
+/** `USE name`, the name bare or in backquotes, as a field in wire format; empty where it is none of these. */
+export function selectedDatabase(bytes: Uint8Array, start: number, end: number): Uint8Array {
+  let at = afterBlanks(bytes, start, end);
+  if (end - at < 4 || !isUse(bytes, at)) return UNKNOWN;
+  at = afterBlanks(bytes, at + 3, end);
+  let stop = end;
+  while (stop > at && (bytes[stop - 1] <= 0x20 || bytes[stop - 1] === SEMICOLON)) stop--;
+  if (bytes[at] === BACKQUOTE) {
+    if (stop - at < 3 || bytes[stop - 1] !== BACKQUOTE) return UNKNOWN;
+    at++;
+    stop--;
+    for (let i = at; i < stop; i++) if (bytes[i] === BACKQUOTE) return UNKNOWN;
+  } else {
+    for (let i = at; i < stop; i++) if (!isNameByte(bytes[i])) return UNKNOWN;
+  }
+  return encodeName(MysqlTag.namespace, bytes, at, stop);
+}
+
+/**
+ * COM_CHANGE_USER: string<NUL> user, the auth response (int<1> length with CLIENT_SECURE_CONNECTION, else
+ * string<NUL>), string<NUL> database.
+ */
+export function userChange(
+  command: Command,
+  session: Session,
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+): void {
+  const stop = findNul(bytes, start, end);
+  command.user = encodeName(MysqlTag.user, bytes, start, stop);
+  command.namespace = UNKNOWN;
+  let at = stop + 1;
+  if (!session.known || at >= end) return;
+  if (session.has(Capability.SECURE_CONNECTION)) at += 1 + bytes[at];
+  else at = findNul(bytes, at, end) + 1;
+  if (at < end) command.namespace = encodeName(MysqlTag.namespace, bytes, at, findNul(bytes, at, end));
+}
+
+function afterBlanks(bytes: Uint8Array, start: number, end: number): number {
+  let at = start;
+  while (at < end && bytes[at] <= 0x20) at++;
+  return at;
+}
+
+function isUse(bytes: Uint8Array, at: number): boolean {
+  return (
+    (bytes[at] | 0x20) === 0x75 &&
+    (bytes[at + 1] | 0x20) === 0x73 &&
+    (bytes[at + 2] | 0x20) === 0x65 &&
+    (bytes[at + 3] <= 0x20 || bytes[at + 3] === BACKQUOTE)
+  );
+}
+
+function isNameByte(byte: number): boolean {
+  return (
+    (byte >= 0x61 && byte <= 0x7a) ||
+    (byte >= 0x41 && byte <= 0x5a) ||
+    (byte >= 0x30 && byte <= 0x39) ||
+    byte === 0x5f ||
+    byte === 0x24 ||
+    byte >= 0x80
+  );
+}
