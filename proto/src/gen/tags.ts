@@ -57,12 +57,32 @@ export const DnsAnswerTag = {
   data: 42,
 } as const;
 
-export const GrpcTag = {
-} as const;
-
 export const KeyValueTag = {
   key: 10,
   value: 18,
+} as const;
+
+export const GrpcTag = {
+  method: 10,
+  service: 18,
+  statusCode: 26,
+  statusMessage: 34,
+  host: 42,
+  hostPort: 48,
+  timeout: 58,
+  encoding: 66,
+  contentSubtype: 74,
+  requestMetadata: 82,
+  responseMetadata: 90,
+  httpStatusCode: 96,
+  streaming: 106,
+  requestMessages: 112,
+  responseMessages: 120,
+  requestBodyBytes: 128,
+  responseBodyBytes: 136,
+  streamId: 144,
+  errorCode: 154,
+  userAgent: 162,
 } as const;
 
 export const HttpTag = {
@@ -89,6 +109,26 @@ export const HttpTag = {
 } as const;
 
 export const Http2Tag = {
+  method: 10,
+  path: 18,
+  query: 26,
+  scheme: 34,
+  host: 42,
+  hostPort: 48,
+  statusCode: 56,
+  route: 66,
+  userAgent: 74,
+  requestHeaders: 82,
+  responseHeaders: 90,
+  requestHeaderBytes: 96,
+  responseHeaderBytes: 104,
+  requestBodyBytes: 112,
+  responseBodyBytes: 120,
+  requestContentType: 130,
+  responseContentType: 138,
+  streamId: 168,
+  errorCode: 178,
+  pushed: 184,
 } as const;
 
 export const KafkaTag = {

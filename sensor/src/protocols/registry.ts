@@ -4,6 +4,7 @@ import { amqp } from './amqp/index.js';
 import type { DatagramProtocol } from './datagram.js';
 import type { StreamProtocol } from './decoder.js';
 import { dnsDatagram, dnsStream } from './dns/index.js';
+import { grpc, http2 } from './grpc/index.js';
 import { http } from './http/index.js';
 import { mongodb } from './mongodb/index.js';
 import { mysql } from './mysql/index.js';
@@ -20,6 +21,8 @@ interface Entry {
 /** In the order in which detection tries them. */
 const REGISTRY: Partial<Record<ProtocolName, Entry>> = {
   http: { stream: http },
+  http2: { stream: http2 },
+  grpc: { stream: grpc },
   redis: { stream: redis },
   dns: { stream: dnsStream, datagram: dnsDatagram },
   amqp: { stream: amqp },
