@@ -151,6 +151,23 @@ export const SCHEMA: Schema = {
     "Kafka": {
       protocol: {"name":"kafka","fixed":[{"key":"messaging.system","value":"kafka"}],"ports":[9092],"networkProtocolName":""},
       fields: [
+        {"name":"api","localName":"api","number":1,"kind":"string","type":"","repeated":false,"implicit":true,"oneof":"","attribute":"kafka.api.name","label":"api","metric":null,"elasticType":""},
+        {"name":"api_version","localName":"apiVersion","number":2,"kind":"int32","type":"","repeated":false,"implicit":false,"oneof":"","attribute":"kafka.api.version","label":"","metric":null,"elasticType":""},
+        {"name":"correlation_id","localName":"correlationId","number":3,"kind":"int32","type":"","repeated":false,"implicit":false,"oneof":"","attribute":"kafka.correlation_id","label":"","metric":null,"elasticType":""},
+        {"name":"client_id","localName":"clientId","number":4,"kind":"string","type":"","repeated":false,"implicit":true,"oneof":"","attribute":"messaging.client.id","label":"","metric":null,"elasticType":""},
+        {"name":"operation_name","localName":"operationName","number":5,"kind":"string","type":"","repeated":false,"implicit":true,"oneof":"","attribute":"messaging.operation.name","label":"","metric":null,"elasticType":""},
+        {"name":"operation_type","localName":"operationType","number":6,"kind":"string","type":"","repeated":false,"implicit":true,"oneof":"","attribute":"messaging.operation.type","label":"","metric":null,"elasticType":""},
+        {"name":"topics","localName":"topics","number":7,"kind":"string","type":"","repeated":true,"implicit":false,"oneof":"","attribute":"messaging.destination.name","label":"","metric":null,"elasticType":""},
+        {"name":"topic_count","localName":"topicCount","number":8,"kind":"uint32","type":"","repeated":false,"implicit":true,"oneof":"","attribute":"kafka.topic_count","label":"","metric":null,"elasticType":""},
+        {"name":"partitions","localName":"partitions","number":9,"kind":"int32","type":"","repeated":true,"implicit":false,"oneof":"","attribute":"kafka.partitions","label":"","metric":null,"elasticType":""},
+        {"name":"consumer_group","localName":"consumerGroup","number":10,"kind":"string","type":"","repeated":false,"implicit":true,"oneof":"","attribute":"messaging.consumer.group.name","label":"consumer_group","metric":null,"elasticType":""},
+        {"name":"record_count","localName":"recordCount","number":11,"kind":"uint64","type":"","repeated":false,"implicit":false,"oneof":"","attribute":"messaging.batch.message_count","label":"","metric":{"name":"record_count","kind":"histogram","buckets":[0,1,10,100,1000,10000,100000]},"elasticType":""},
+        {"name":"record_bytes","localName":"recordBytes","number":12,"kind":"uint64","type":"","repeated":false,"implicit":false,"oneof":"","attribute":"messaging.message.body.size","label":"","metric":{"name":"record_bytes","kind":"histogram","buckets":[]},"elasticType":""},
+        {"name":"error_code","localName":"errorCode","number":13,"kind":"string","type":"","repeated":false,"implicit":true,"oneof":"","attribute":"messaging.response.status_code","label":"error_code","metric":null,"elasticType":""},
+        {"name":"throttle_ms","localName":"throttleMs","number":14,"kind":"uint32","type":"","repeated":false,"implicit":true,"oneof":"","attribute":"kafka.throttle_ms","label":"","metric":null,"elasticType":""},
+        {"name":"acks","localName":"acks","number":15,"kind":"int32","type":"","repeated":false,"implicit":false,"oneof":"","attribute":"kafka.acks","label":"","metric":null,"elasticType":""},
+        {"name":"transactional_id","localName":"transactionalId","number":16,"kind":"string","type":"","repeated":false,"implicit":true,"oneof":"","attribute":"kafka.transactional_id","label":"","metric":null,"elasticType":""},
+        {"name":"compression","localName":"compression","number":17,"kind":"string","type":"","repeated":false,"implicit":true,"oneof":"","attribute":"kafka.compression","label":"","metric":null,"elasticType":""},
       ],
     },
     "Mongodb": {

@@ -342,7 +342,8 @@ export class ProtocolConnection implements StreamHandler, Connection {
     this.lastSide = side;
     if (half.heldLength === 0) {
       // A message that detection gave up goes on until the other side speaks.
-      const due = half.fromStart || half.again || (turned && (this.probes < EAGER_PROBES || (this.probes & 15) === 0));
+      const due =
+        half.fromStart || half.again || (turned && (this.probes < EAGER_PROBES || (this.probes & 15) === 0));
       if (turned) this.probes++;
       if (!due) {
         this.settings.ledger.add(Count.skippedUndetected, end - start);
