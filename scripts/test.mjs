@@ -13,6 +13,9 @@ const PROGRAMS = {
   named: 'bind9',
   tshark: 'tshark',
   ip: 'iproute2',
+  prometheus: 'prometheus',
+  dnsperf: 'dnsperf',
+  tcpdump: 'tcpdump',
 };
 
 setUp();

@@ -354,6 +354,7 @@ export const SCHEMA: Schema = {
         {"name":"handshakes","localName":"handshakes","number":14,"kind":"uint64","type":"","repeated":false,"implicit":true,"oneof":"","attribute":"","label":"","metric":null,"elasticType":""},
         {"name":"handshake_nano","localName":"handshakeNano","number":15,"kind":"uint64","type":"","repeated":false,"implicit":true,"oneof":"","attribute":"","label":"","metric":null,"elasticType":""},
         {"name":"time_unix_nano","localName":"timeUnixNano","number":16,"kind":"fixed64","type":"","repeated":false,"implicit":true,"oneof":"","attribute":"","label":"","metric":null,"elasticType":""},
+        {"name":"worker","localName":"worker","number":17,"kind":"uint32","type":"","repeated":false,"implicit":true,"oneof":"","attribute":"","label":"","metric":null,"elasticType":""},
       ],
     },
   },

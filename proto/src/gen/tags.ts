@@ -313,6 +313,7 @@ export const EndpointStatsTag = {
   handshakes: 112,
   handshakeNano: 120,
   timeUnixNano: 129,
+  worker: 136,
 } as const;
 
 /** Values of enum Status. */
