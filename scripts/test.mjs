@@ -14,6 +14,12 @@ const PROGRAMS = {
   tshark: 'tshark',
   ip: 'iproute2',
   prometheus: 'prometheus',
+  psql: 'postgresql',
+  mariadbd: 'mariadb-server',
+  'rabbitmq-server': 'rabbitmq-server',
+  h2load: 'nghttp2-client',
+  'nats-server': 'nats-server',
+  'redis-benchmark': 'redis-tools',
   dnsperf: 'dnsperf',
   tcpdump: 'tcpdump',
 };

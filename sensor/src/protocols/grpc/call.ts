@@ -2,10 +2,10 @@
 import { encodeString, GrpcTag, RoundTripTag, StatusValue } from '@packetd/proto';
 import { sanitiseMessage } from '../../redact/message.js';
 import { Direction } from '../decoder.js';
-import { Field, internField } from '../http-names.js';
+import { Field } from '../http-names.js';
 import { fieldOf, writeAuthority } from '../http2/fields.js';
 import { ERROR_CODES } from '../http2/frames.js';
-import { type HeaderList, Pseudo } from '../http2/hpack.js';
+import { type HeaderList, intern, Pseudo } from '../http2/hpack.js';
 import type { Application, Call, Stream } from '../http2/stream.js';
 import { BY_RESET, byHttpStatus, Code, statusName } from './status.js';
 
@@ -16,10 +16,6 @@ const TRAILER = 0x80;
 const MAX_TRAILER_BYTES = 4096;
 const MAX_NAME_BYTES = 512;
 
-const intern = (name: string) => {
-  const bytes = Buffer.from(name, 'latin1');
-  return internField(bytes, 0, bytes.length);
-};
 const STATUS = intern('grpc-status');
 const MESSAGE = intern('grpc-message');
 const TIMEOUT = intern('grpc-timeout');

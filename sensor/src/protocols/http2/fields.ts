@@ -5,7 +5,7 @@ import type { Exchange } from '../exchange.js';
 import { Field, type FieldName, MAX_RECORDED_FIELDS } from '../http-names.js';
 import { writeField, writeHost, writeMethod, writeStatus, writeTarget } from '../http-record.js';
 import type { TraceReader } from '../trace-context.js';
-import { type Entry, type HeaderList, Pseudo } from './hpack.js';
+import { type Entry, type HeaderList, intern, Pseudo } from './hpack.js';
 import type { Stream } from './stream.js';
 
 export const VERSION = encodeString(RoundTripTag.protocolVersion, '2');
@@ -14,6 +14,8 @@ const NO_SCHEME = new Uint8Array(0);
 const COLON = 0x3a;
 const SECRET_VALUE = encodeString(KeyValueTag.value, REDACTED);
 const CONNECT = 7;
+/** The text of an error may repeat values: it is recorded apart, without them. */
+const ERROR_TEXT = intern('grpc-message');
 
 /** Method, target, host and scheme of a request that is plain HTTP. */
 export function writeRequest(stream: Stream, list: HeaderList): void {
@@ -80,7 +82,7 @@ export function writeFields(
     const name = names[i];
     if (name === null || ends[i] < 0 || name.name[0] === COLON) continue;
     if (trace !== null && name.field === Field.TRACE) trace.take(name.trace, values[i], starts[i], ends[i]);
-    if (!record || ++stream.fields > MAX_RECORDED_FIELDS) continue;
+    if (!record || name === ERROR_TEXT || ++stream.fields > MAX_RECORDED_FIELDS) continue;
     const entry = entries[i];
     if (secret[i] === 1) writeSecret(exchange, tag, name);
     else if (entry === null)

@@ -34,7 +34,8 @@ export class Entry {
   }
 }
 
-function intern(name: string): FieldName {
+/** The name of a field, to be compared with those of a block. */
+export function intern(name: string): FieldName {
   const bytes = Buffer.from(name, 'latin1');
   return internField(bytes, 0, bytes.length);
 }
