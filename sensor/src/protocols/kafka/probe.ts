@@ -24,7 +24,9 @@ export function probe(bytes: Uint8Array, start: number, end: number, context: Pr
       ? Verdict.CLIENT
       : Verdict.NO;
   }
-  return bodyFits(bytes, start, stop, true) ? Verdict.CLIENT : Verdict.NO;
+  // A header that is right in all its parts, with a client's name, is enough for a message that ends where the bytes do.
+  const named = stop === end && namesClient(bytes, start);
+  return bodyFits(bytes, start, stop, true) || named ? Verdict.CLIENT : Verdict.NO;
 }
 
 function namesClient(bytes: Uint8Array, start: number): boolean {
