@@ -102,7 +102,7 @@ export class Pipeline implements FrameHandler, StreamHandlerFactory {
       indexOfTag: new Map(
         [...STREAM_PROTOCOLS, ...DATAGRAM_PROTOCOLS].map((p) => [
           p.detailTag,
-          PROTOCOL_NAMES.findIndex((n) => n === p.name),
+          (PROTOCOL_NAMES as readonly string[]).indexOf(p.name),
         ]),
       ),
     };
