@@ -47,11 +47,13 @@ const shapes: ApiShape[] = [];
 
 /** The API with this key; undefined for one that there is not. */
 export function apiOf(key: number): ApiShape | undefined {
-  return shapes[key];
+  return shapes[key] ?? makeShape(key);
 }
 
-APIS.forEach((api, key) => {
-  if (api === undefined) return;
+/** Made when it is first asked for: a connection uses few of them. */
+function makeShape(key: number): ApiShape | undefined {
+  const api = APIS[key];
+  if (api === undefined) return undefined;
   const detail = [encodeString(KafkaTag.api, api.name)];
   const operation = OPERATIONS[key];
   if (operation !== undefined) {
@@ -83,7 +85,8 @@ APIS.forEach((api, key) => {
     maxVersion,
     flexible: api.flexible,
   };
-});
+  return shapes[key];
+}
 
 /** Largest request that is believed: brokers take 100 MB by default. */
 export const MAX_MESSAGE_BYTES = 2 ** 30;

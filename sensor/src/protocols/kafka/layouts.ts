@@ -378,7 +378,7 @@ const ROWS: readonly Row[] = [
   [92, 'DeleteShareGroupOffsets', 0, 0, 0, '0 G(Tt)t', '0 QEs(TUEst)t'],
 ];
 
-/** By API key; undefined for a key that there is not. */
+/** The API with this key; undefined for a key that there is not. */
 export const APIS: readonly (Api | undefined)[] = (() => {
   const apis: Api[] = [];
   for (const [key, name, flexible, taggedResponse, maxVersion, request, response] of ROWS) {
