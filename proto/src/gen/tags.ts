@@ -132,23 +132,23 @@ export const Http2Tag = {
 } as const;
 
 export const KafkaTag = {
-  api: 10,
+  apiName: 10,
   apiVersion: 16,
-  correlationId: 24,
-  clientId: 34,
-  operationName: 42,
-  operationType: 50,
-  topics: 58,
+  operationName: 26,
+  operationType: 34,
+  clientId: 42,
+  destinationNames: 50,
+  partitions: 58,
   topicCount: 64,
-  partitions: 74,
-  consumerGroup: 82,
-  recordCount: 88,
-  recordBytes: 96,
-  errorCode: 106,
-  throttleMs: 112,
-  acks: 120,
-  transactionalId: 130,
-  compression: 138,
+  consumerGroup: 74,
+  messageCount: 80,
+  recordBytes: 88,
+  compression: 98,
+  acks: 104,
+  transactionalId: 114,
+  correlationId: 120,
+  statusCode: 130,
+  throttleTimeMs: 136,
 } as const;
 
 export const MongodbTag = {

@@ -1,347 +1,345 @@
 /**
- * Requests and responses of Kafka, paired by correlation id.
+ * Pairs Kafka requests with their responses by correlation id.
  *
- * The first part of a message is held and read; what is beyond is stepped over. Counts that the rest would
- * have decided are then left out.
+ * Messages are walked as they come: nothing but a header, a string or a batch header is ever held. What a
+ * lost segment costs: inside record data or another skipped field nothing but `missingBytes`; elsewhere in a
+ * message the fields behind it. Where whole messages are lost, each direction looks for the next one by
+ * itself.
+ *
+ * SaslHandshake version 0 is followed by tokens that have a size and nothing else; they are passed over until
+ * the next request.
  */
-import { encodeString, KafkaTag, RoundTripTag, StatusValue } from '@packetd/proto';
+import { KafkaTag, StatusValue } from '@packetd/proto';
 import { type Connection, type Decoder, type DecoderOptions, Direction, type Input } from '../decoder.js';
 import type { Exchange } from '../exchange.js';
 import { TraceReader } from '../trace-context.js';
+import { type Api, api } from './apis.js';
+import { Batches } from './batches.js';
+import { UNSUPPORTED_VERSION } from './errors.js';
+import { Fields } from './fields.js';
+import { Match, matchRequest } from './header.js';
+import { PendingRequests } from './pending.js';
+import { findMessage } from './resync.js';
+import { Walk, Walker } from './walker.js';
 import {
-  type ApiShape,
-  apiOf,
-  Key,
+  ApiKey,
+  int16,
+  int32,
+  MAX_API_KEY,
+  MAX_API_VERSION,
   MAX_MESSAGE_BYTES,
   REQUEST_HEADER_BYTES,
-  requestAt,
-  type Version,
-} from './apis.js';
-import { errorName } from './layouts.js';
-import { readTrace } from './records.js';
-import { int16, int32, Walker } from './walker.js';
+  RESPONSE_HEADER_BYTES,
+  SIZE_BYTES,
+} from './wire.js';
 
-/** Bytes of a message that are read. */
-const MAX_READ_BYTES = 256 << 10;
-/** size (4), correlation id (4). */
-const RESPONSE_HEADER_BYTES = 8;
-const MAX_ERROR_TYPES = 256;
-const CODECS = ['', 'gzip', 'snappy', 'lz4', 'zstd'].map((codec) =>
-  encodeString(KafkaTag.compression, codec),
-);
+/** Longest SASL token (`sasl.server.max.receive.size` is 512 KiB). */
+const MAX_TOKEN_BYTES = 1 << 19;
 
-/** A request that waits. */
-interface Pending {
-  readonly exchange: Exchange;
-  readonly api: ApiShape;
-  readonly version: Version;
-  readonly key: number;
+/** The running message of one direction. */
+class Message {
+  /** Bytes that are to come; 0 between messages. */
+  left = 0;
+  exchange: Exchange | null = null;
+  api: Api = api(0);
+  version = 0;
+  correlationId = 0;
+  /** Its program is walked. */
+  walking = false;
+  /** A hole took bytes that matter. */
+  damaged = false;
+  /** The next message has to be looked for. */
+  lost: boolean;
+  /** Nothing of this side was consumed so far. */
+  untouched = true;
+  readonly fields = new Fields();
+  readonly trace = new TraceReader();
+  readonly batches = new Batches(this.trace);
+  readonly walker = new Walker(this.fields, this.batches);
+
+  constructor(lost: boolean) {
+    this.lost = lost;
+  }
+
+  begin(exchange: Exchange | null, left: number): void {
+    this.exchange = exchange;
+    this.left = left;
+    this.walking = exchange !== null;
+    this.damaged = false;
+    this.batches.reset();
+    if (this.trace.seen) this.trace.reset();
+  }
 }
-
-/** A message whose end is still to come. */
-interface Running {
-  left: number;
-  exchange: Exchange | null;
-  /** Status that the record gets when the message is whole; 0 keeps it waiting. */
-  status: number;
-}
-
-const walker = new Walker();
-const trace = new TraceReader();
-const errorTypes = new Map<number, { type: Uint8Array; code: Uint8Array }>();
 
 export class KafkaDecoder implements Decoder {
-  private readonly pending = new Map<number, Pending>();
-  private readonly running: readonly [Running, Running] = [
-    { left: 0, exchange: null, status: 0 },
-    { left: 0, exchange: null, status: 0 },
-  ];
-  private readonly lost = [false, false];
-  /** SaslHandshake version 0 was answered: bare tokens follow, which are no requests. */
-  private rawTokens = false;
+  private readonly client: Message;
+  private readonly server: Message;
+  private readonly pending = new PendingRequests();
+  /** SaslHandshake version 0 was asked for: tokens may follow. */
+  private sasl = false;
 
   constructor(
     private readonly connection: Connection,
     private readonly options: DecoderOptions,
-  ) {}
+  ) {
+    // Detection begins where a request does; what the broker sends then may be in the middle of a response.
+    this.client = new Message(false);
+    this.server = new Message(!connection.fromStart);
+  }
 
   data(input: Input): number {
     const { direction, bytes, end } = input;
-    const running = this.running[direction];
+    const message = direction === Direction.CLIENT ? this.client : this.server;
     let at = input.start;
     while (at < end) {
-      if (running.left > 0) {
-        const take = Math.min(running.left, end - at);
-        running.left -= take;
-        at += take;
-        if (running.exchange !== null) count(running.exchange, direction, take);
-        if (running.left === 0)
-          this.messageEnds(running, direction, input.timeAt(at - 1), input.segmentAt(at - 1));
-        continue;
-      }
-      if (this.lost[direction]) {
-        const found =
-          direction === Direction.CLIENT ? findRequest(bytes, at, end) : this.findResponse(bytes, at, end);
+      if (message.lost) {
+        const found = findMessage(bytes, at, end, direction, this.pending, message.untouched);
         const stop = found < 0 ? ~found : found;
-        this.connection.undecodable(stop - at);
+        if (stop > at) {
+          this.connection.undecodable(stop - at);
+          message.untouched = false;
+        }
         at = stop;
         if (found < 0) return at;
-        this.lost[direction] = false;
+        message.lost = false;
       }
-      if (end - at < RESPONSE_HEADER_BYTES) return at;
-      const size = int32(bytes, at);
-      if (size < 0 || size > MAX_MESSAGE_BYTES) {
-        this.lose(direction);
-        this.connection.undecodable(1);
-        at++;
-        continue;
+      if (message.left === 0) {
+        const next =
+          direction === Direction.CLIENT
+            ? this.beginRequest(message, input, at)
+            : this.beginResponse(message, input, at);
+        if (next < 0) {
+          input.need = -next;
+          return at;
+        }
+        at = next;
+        if (message.lost) continue;
+        if (message.left === 0) {
+          this.end(message, direction, input, at);
+          continue;
+        }
+        if (at === end) return at;
       }
-      const need = Math.min(size + 4, MAX_READ_BYTES);
-      if (end - at < need) {
-        input.need = need;
-        return at;
-      }
-      const stop = at + 4 + size;
-      const seen = Math.min(stop, end, at + MAX_READ_BYTES);
-      const taken =
-        direction === Direction.CLIENT
-          ? this.request(input, running, at, seen, stop)
-          : this.response(input, running, at, seen);
-      if (!taken) {
-        this.lose(direction);
-        this.connection.undecodable(1);
-        at++;
-        continue;
-      }
-      if (running.exchange !== null) count(running.exchange, direction, seen - at);
-      running.left = stop - seen;
-      if (running.left === 0)
-        this.messageEnds(running, direction, input.timeAt(seen - 1), input.segmentAt(seen - 1));
-      at = seen;
+      const next = this.body(message, input, at);
+      if (next === at && message.left > 0) return at;
+      message.left -= next - at;
+      at = next;
+      if (message.left === 0) this.end(message, direction, input, at);
     }
     return at;
   }
 
-  gap(direction: Direction, length: number, heldBytes: number, timeNs: number): void {
-    const running = this.running[direction];
-    if (length > 0 && heldBytes === 0 && running.left >= length) {
-      running.left -= length;
-      if (running.exchange !== null) {
-        running.exchange.missingBytes += length;
-        count(running.exchange, direction, length);
-      }
-      if (running.left === 0) this.messageEnds(running, direction, timeNs, -1);
+  gap(direction: Direction, length: number, heldBytes: number, _timeNs: number): void {
+    const message = direction === Direction.CLIENT ? this.client : this.server;
+    const missing = length + heldBytes;
+    if (length > 0 && missing <= message.left) {
+      message.left -= missing;
+      if (message.exchange !== null) message.exchange.missingBytes += length;
+      // What was held belongs to a field that the walker waits for.
+      if (message.walking && (heldBytes > 0 || !message.walker.pass(length))) this.damage(message);
+      if (message.left === 0) this.end(message, direction, null, 0);
       return;
     }
-    this.lose(direction);
+    const { exchange } = message;
+    if (message.left > 0 && exchange !== null) {
+      exchange.missingBytes += Math.min(length, message.left);
+      this.damage(message);
+      this.end(message, direction, null, 0);
+    }
+    message.left = 0;
+    message.lost = true;
+    message.untouched = false;
+    // Their responses may be what was lost.
+    if (direction === Direction.SERVER) this.pending.mark(StatusValue.INCOMPLETE);
   }
 
   fin(): void {}
 
   close(status: number): void {
-    for (const running of this.running) this.giveUp(running);
-    for (const { exchange } of this.pending.values()) {
+    const { client, server } = this;
+    for (let exchange = this.pending.shift(); exchange !== null; exchange = this.pending.shift()) {
       const doubtful = exchange.status === StatusValue.INCOMPLETE && status === StatusValue.NO_RESPONSE;
       this.finish(exchange, doubtful ? StatusValue.INCOMPLETE : status);
     }
-    this.pending.clear();
-  }
-
-  private lose(direction: Direction): void {
-    this.giveUp(this.running[direction]);
-    this.lost[direction] = true;
-    // Their answers may be what was lost.
-    if (direction === Direction.SERVER) {
-      for (const { exchange } of this.pending.values()) exchange.status = StatusValue.INCOMPLETE;
+    for (const message of [server, client]) {
+      if (message.left === 0 || message.exchange === null) continue;
+      const { exchange } = message;
+      if (message === client) message.fields.writeRequest(exchange, message.batches);
+      else message.fields.writeResponse(exchange, message.batches);
+      this.finish(exchange, status === StatusValue.RESET ? status : StatusValue.INCOMPLETE);
+      message.exchange = null;
     }
   }
 
-  private giveUp(running: Running): void {
-    const { exchange } = running;
-    running.left = 0;
-    running.exchange = null;
-    if (exchange === null) return;
-    for (const [id, pending] of this.pending) if (pending.exchange === exchange) this.pending.delete(id);
-    this.finish(exchange, StatusValue.INCOMPLETE);
-  }
-
-  /** A request whose first bytes are [at, seen). False where it is none. */
-  private request(input: Input, running: Running, at: number, seen: number, stop: number): boolean {
-    const { bytes } = input;
-    running.exchange = null;
-    running.status = 0;
-    if (requestAt(bytes, at, seen) !== 1) return this.rawTokens;
+  /** Takes a request's size and header up to the correlation id. The position behind it, or -(bytes needed). */
+  private beginRequest(message: Message, input: Input, at: number): number {
+    const { bytes, end } = input;
+    const have = end - at;
+    if (have < SIZE_BYTES) return -SIZE_BYTES;
+    const size = int32(bytes, at);
+    if (this.sasl) {
+      const token = this.token(message, bytes, at, end, size);
+      if (token !== 0) return token;
+    }
+    if (size < REQUEST_HEADER_BYTES - SIZE_BYTES || size > MAX_MESSAGE_BYTES) return this.lose(message, at);
+    if (have < REQUEST_HEADER_BYTES) return -REQUEST_HEADER_BYTES;
     const key = int16(bytes, at + 4);
-    const versionNumber = int16(bytes, at + 6);
-    const id = int32(bytes, at + 8);
-    const api = apiOf(key)!;
-    const version = api.versions[versionNumber];
+    const version = int16(bytes, at + 6);
+    if (key < 0 || key > MAX_API_KEY || version < 0 || version > MAX_API_VERSION)
+      return this.lose(message, at);
+    const known = api(key);
+    const correlationId = int32(bytes, at + 8);
     const exchange = this.connection.pool.take();
     exchange.requestStartNs = input.timeAt(at);
-    exchange.requestEndNs = exchange.requestStartNs;
     exchange.requestFirstSegment = input.segmentAt(at);
+    exchange.requestBytes = SIZE_BYTES + size;
+    exchange.envelope.raw(known.envelope);
     const { detail } = exchange;
-    exchange.envelope.raw(api.operation);
-    detail.raw(api.detail);
-    detail.int(KafkaTag.apiVersion, versionNumber);
-    detail.int(KafkaTag.correlationId, id);
-    const clientLength = int16(bytes, at + 12);
-    let body = at + REQUEST_HEADER_BYTES + Math.max(0, clientLength);
-    if (clientLength > 0) detail.text(KafkaTag.clientId, bytes, at + REQUEST_HEADER_BYTES, body);
-    if (version.flexible) body++;
-    running.exchange = exchange;
-    let answered = true;
-    if (version.request !== null) {
-      walker.walk(version.request, bytes, body, seen);
-      this.writeRequest(exchange, key, seen === stop);
-      answered = !(key === Key.PRODUCE && walker.acks === 0);
-    }
-    if (!answered) {
-      running.status = StatusValue.OK;
-      return true;
-    }
-    if (this.pending.size >= this.options.maxPending) {
-      running.status = StatusValue.INCOMPLETE;
-      return true;
-    }
-    const older = this.pending.get(id);
-    if (older !== undefined) this.finish(older.exchange, StatusValue.INCOMPLETE);
-    this.pending.set(id, { exchange, api, version, key });
-    return true;
+    detail.raw(known.detail);
+    detail.uint(KafkaTag.apiVersion, version);
+    detail.int(KafkaTag.correlationId, correlationId);
+    message.api = known;
+    message.version = version;
+    message.correlationId = correlationId;
+    message.begin(exchange, size + SIZE_BYTES - REQUEST_HEADER_BYTES);
+    message.fields.begin(exchange, key, version, true);
+    message.walker.begin(known.request(version));
+    if (key === ApiKey.SASL_HANDSHAKE && version === 0) this.sasl = true;
+    return at + REQUEST_HEADER_BYTES;
   }
 
-  private writeRequest(exchange: Exchange, key: number, whole: boolean): void {
-    const { detail, envelope } = exchange;
-    if (walker.malformed && whole) return;
-    const { topics, partitions, bytes } = walker;
-    for (const topic of topics) detail.text(KafkaTag.topics, topic, 0, topic.length);
-    detail.uintNonZero(KafkaTag.topicCount, walker.topicCount);
-    if (walker.topicCount === 1 && topics.length === 1)
-      envelope.text(RoundTripTag.target, topics[0], 0, topics[0].length);
-    if (partitions.length > 0) {
-      const mark = detail.begin(KafkaTag.partitions);
-      for (const partition of partitions) {
-        detail.reserve(10);
-        detail.varint(Math.max(0, partition));
-      }
-      detail.end(mark);
+  /** 0 where a request begins at `at`; else the position behind the size of a token, or -(bytes needed). */
+  private token(message: Message, bytes: Uint8Array, at: number, end: number, size: number): number {
+    if (size < 0 || size > MAX_TOKEN_BYTES) return 0;
+    switch (matchRequest(bytes, at, end)) {
+      case Match.YES:
+        this.sasl = false;
+        return 0;
+      case Match.MORE:
+        if (end - at < SIZE_BYTES + size) return -(end - at + 1);
+        break;
     }
-    if (walker.groupEnd > walker.groupStart)
-      detail.text(KafkaTag.consumerGroup, bytes, walker.groupStart, walker.groupEnd);
-    if (walker.transactionEnd > walker.transactionStart) {
-      detail.text(KafkaTag.transactionalId, bytes, walker.transactionStart, walker.transactionEnd);
-    }
-    if (!Number.isNaN(walker.acks)) detail.int(KafkaTag.acks, walker.acks);
-    this.writeRecords(exchange);
-    if (key !== Key.PRODUCE || walker.firstRecord < 0) return;
-    readTrace(trace, bytes, walker.firstRecord, walker.firstRecordEnd);
-    trace.write(envelope);
+    message.begin(null, size);
+    return at + SIZE_BYTES;
   }
 
-  private writeRecords(exchange: Exchange): void {
-    if (!walker.hasRecords) return;
-    const { detail } = exchange;
-    if (!walker.recordsUncertain && walker.complete) detail.uint(KafkaTag.recordCount, walker.records);
-    if (walker.complete) detail.uint(KafkaTag.recordBytes, walker.recordBytes);
-    if (walker.codec > 0 && walker.codec < CODECS.length) detail.raw(CODECS[walker.codec]);
-  }
-
-  /** A response whose first bytes are [at, seen). False where it answers nothing that is known of. */
-  private response(input: Input, running: Running, at: number, seen: number): boolean {
-    const { bytes } = input;
-    running.exchange = null;
-    const id = int32(bytes, at + 4);
-    const pending = this.pending.get(id);
-    // An answer to a request that was not seen, or a bare token.
-    if (pending === undefined) return true;
-    this.pending.delete(id);
-    const { exchange, version, key, api } = pending;
+  /** Takes a response's size and correlation id. The position behind it, or -(bytes needed). */
+  private beginResponse(message: Message, input: Input, at: number): number {
+    const { bytes, end } = input;
+    if (end - at < SIZE_BYTES) return -SIZE_BYTES;
+    const size = int32(bytes, at);
+    if (this.sasl && size >= 0 && size < RESPONSE_HEADER_BYTES - SIZE_BYTES) {
+      message.begin(null, size);
+      return at + SIZE_BYTES;
+    }
+    if (size < RESPONSE_HEADER_BYTES - SIZE_BYTES || size > MAX_MESSAGE_BYTES) return this.lose(message, at);
+    if (end - at < RESPONSE_HEADER_BYTES) return -RESPONSE_HEADER_BYTES;
+    const correlationId = int32(bytes, at + SIZE_BYTES);
+    let downgraded = false;
+    if (this.pending.has(correlationId) && this.pending.api.key === ApiKey.API_VERSIONS && size >= 6) {
+      // KIP-511: a broker that does not know the version answers in version 0, with this error.
+      if (end - at < RESPONSE_HEADER_BYTES + 2) return -(RESPONSE_HEADER_BYTES + 2);
+      downgraded = int16(bytes, at + RESPONSE_HEADER_BYTES) === UNSUPPORTED_VERSION;
+    }
+    const exchange = this.takeRequest(correlationId);
+    message.begin(exchange, size + SIZE_BYTES - RESPONSE_HEADER_BYTES);
+    if (exchange === null) {
+      if (!this.sasl) this.connection.undecodable(RESPONSE_HEADER_BYTES);
+      return at + RESPONSE_HEADER_BYTES;
+    }
+    const { api, named } = this.pending;
+    const version = downgraded ? 0 : this.pending.version;
+    message.api = api;
+    message.version = version;
+    exchange.status = StatusValue.OK;
     exchange.responseStartNs = input.timeAt(at);
     exchange.responseFirstSegment = input.segmentAt(at);
-    running.exchange = exchange;
-    running.status = StatusValue.OK;
-    let body = at + RESPONSE_HEADER_BYTES;
-    if (version.taggedResponse) {
-      // No tagged fields are defined for the response header so far.
-      body++;
-    }
-    let layout = version.response;
-    if (key === Key.API_VERSIONS && body + 2 <= seen && int16(bytes, body) === UNSUPPORTED_VERSION) {
-      // A broker that does not know the version answers as version 0.
-      layout = api.versions[0].response;
-    }
-    if (layout === null) return true;
-    walker.walk(layout, bytes, body, seen);
-    if (walker.malformed) return true;
-    exchange.detail.uintNonZero(KafkaTag.throttleMs, walker.throttle);
-    this.writeRecords(exchange);
-    if (key === Key.SASL_HANDSHAKE && version === api.versions[0] && walker.error === 0)
-      this.rawTokens = true;
-    if (walker.error === 0) return true;
-    const error = errorOf(walker.error);
-    exchange.detail.raw(error.code);
-    exchange.envelope.raw(error.type);
-    running.status = StatusValue.ERROR;
-    return true;
+    exchange.responseBytes = SIZE_BYTES + size;
+    const collecting = !named && (api.key === ApiKey.FETCH || api.key === ApiKey.SHARE_FETCH);
+    message.fields.begin(exchange, api.key, version, collecting);
+    message.walker.begin(api.response(version));
+    return at + RESPONSE_HEADER_BYTES;
   }
 
-  private messageEnds(running: Running, direction: Direction, timeNs: number, segment: number): void {
-    const { exchange, status } = running;
-    running.exchange = null;
+  /** The request that a response with this id answers. */
+  private takeRequest(correlationId: number): Exchange | null {
+    const { pending } = this;
+    // Brokers answer in order: the answers of those before it were in the hole, or never wanted.
+    while (pending.oldest?.status === StatusValue.INCOMPLETE && !pending.isOldest(correlationId)) {
+      if (!pending.has(correlationId)) break;
+      this.connection.emit(pending.shift()!);
+    }
+    return pending.take(correlationId);
+  }
+
+  /** Goes on with a message's body; answers the position behind what it took. */
+  private body(message: Message, input: Input, at: number): number {
+    const { bytes, end, direction } = input;
+    const messageEnd = at + message.left;
+    const limit = Math.min(end, messageEnd);
+    if (message.walking) {
+      const { walker } = message;
+      const walk = walker.run(bytes, at, limit, messageEnd);
+      if (walk === Walk.MORE && limit < messageEnd) return walker.at;
+      // At the end; or a length does not fit, or the layout is not known: the rest is passed over.
+      message.walking = false;
+      if (walker.at < limit) this.connection.undecodable(limit - walker.at);
+      return limit;
+    }
+    if (message.exchange === null && !this.sasl && direction === Direction.SERVER)
+      this.connection.undecodable(limit - at);
+    return limit;
+  }
+
+  /** The message is whole. Its last byte is before `at` of `input`; null where a hole ended it. */
+  private end(message: Message, direction: Direction, input: Input | null, at: number): void {
+    const { exchange } = message;
+    message.exchange = null;
+    message.left = 0;
     if (exchange === null) return;
+    const timeNs = input === null ? -1 : input.timeAt(at - 1);
+    const segment = input === null ? -1 : input.segmentAt(at - 1);
+    const { fields, batches, trace } = message;
+    if (trace.seen) trace.write(exchange.envelope);
     if (direction === Direction.CLIENT) {
       exchange.requestEndNs = timeNs;
-      if (segment >= 0) exchange.requestLastSegment = segment;
-    } else {
-      exchange.responseEndNs = timeNs;
-      if (segment >= 0) exchange.responseLastSegment = segment;
+      exchange.requestLastSegment = segment;
+      fields.writeRequest(exchange, batches);
+      if (message.api.key === ApiKey.PRODUCE && fields.acks === 0) {
+        this.finish(exchange, StatusValue.OK);
+        return;
+      }
+      // Whether it wants a response at all may be among what is lost.
+      if (message.damaged) exchange.status = StatusValue.INCOMPLETE;
+      if (this.pending.length >= this.options.maxPending) {
+        const oldest = this.pending.shift();
+        if (oldest !== null) this.finish(oldest, StatusValue.NO_RESPONSE);
+      }
+      this.pending.push(exchange, message.correlationId, message.api, message.version, fields.topicCount > 0);
+      return;
     }
-    if (status !== 0) this.finish(exchange, status);
+    exchange.responseEndNs = timeNs;
+    exchange.responseLastSegment = segment;
+    fields.writeResponse(exchange, batches);
+    if (fields.error !== 0) this.finish(exchange, StatusValue.ERROR);
+    else this.finish(exchange, message.damaged ? StatusValue.INCOMPLETE : StatusValue.OK);
   }
 
-  /** Position of a size and a correlation id that is waited for; else ~position to keep bytes from. */
-  private findResponse(bytes: Uint8Array, start: number, end: number): number {
-    for (let at = start; at + RESPONSE_HEADER_BYTES <= end; at++) {
-      const size = int32(bytes, at);
-      if (size >= 4 && size <= MAX_MESSAGE_BYTES && this.pending.has(int32(bytes, at + 4))) return at;
-    }
-    return ~Math.max(start, end - RESPONSE_HEADER_BYTES + 1);
+  private damage(message: Message): void {
+    message.damaged = true;
+    message.walking = false;
+    message.trace.reset();
+  }
+
+  private lose(message: Message, at: number): number {
+    message.lost = true;
+    message.untouched = false;
+    this.connection.undecodable(1);
+    return at + 1;
   }
 
   private finish(exchange: Exchange, status: number): void {
     exchange.status = status;
     this.connection.emit(exchange);
   }
-}
-
-const UNSUPPORTED_VERSION = 35;
-
-function errorOf(code: number): { type: Uint8Array; code: Uint8Array } {
-  let known = errorTypes.get(code);
-  if (known === undefined) {
-    const name = errorName(code);
-    known = {
-      type: encodeString(RoundTripTag.errorType, name),
-      code: encodeString(KafkaTag.errorCode, name),
-    };
-    if (errorTypes.size < MAX_ERROR_TYPES) errorTypes.set(code, known);
-  }
-  return known;
-}
-
-/** Position of the next request header; else ~position from which on bytes must be kept. */
-function findRequest(bytes: Uint8Array, start: number, end: number): number {
-  for (let at = start; at < end; at++) {
-    // Requests of more than 16 MB are not looked for: any byte may be the first of such a size.
-    if (bytes[at] !== 0) continue;
-    const found = requestAt(bytes, at, end);
-    if (found === 1 && int16(bytes, at + 12) >= 0) return at;
-    if (found === 0 && end - at < REQUEST_HEADER_BYTES) return ~at;
-  }
-  return ~end;
-}
-
-function count(exchange: Exchange, direction: Direction, bytes: number): void {
-  if (direction === Direction.CLIENT) exchange.requestBytes += bytes;
-  else exchange.responseBytes += bytes;
 }

@@ -1,341 +1,269 @@
-/**
- * Walks the body of a request or response by its layout and takes out what a record wants: topics,
- * partitions, group, errors, record batches. Works on what is there of the message; where it ends before
- * the layout does, the rest is not known.
- */
-import { countRecords, type RecordCounts } from './records.js';
+/** Walks a message's body by its program as the bytes come, and shows a visitor the fields that have a role. */
+import type { Batches } from './batches.js';
+import { NOTHING, Op, type Program, Role } from './schema.js';
+import { int16, int32, VARINT_MORE, varint, varintEnd } from './wire.js';
 
-/** Topics and partitions kept of one message. */
-export const MAX_TOPICS = 16;
-export const MAX_PARTITIONS = 32;
-/** Elements of arrays that are walked in one message. */
-const MAX_ELEMENTS = 1 << 20;
-const MAX_DEPTH = 16;
-const UUID_BYTES = 16;
+/** Deepest nesting of arrays; the deepest known message has 5. */
+const MAX_DEPTH = 12;
+/** Longest string that is shown to the visitor; longer ones are passed over. */
+export const MAX_STRING_BYTES = 4096;
 
-const [
-  B,
-  H,
-  I,
-  L,
-  UUID,
-  STRING,
-  BYTES,
-  RECORDS,
-  OPEN,
-  CLOSE,
-  NULLABLE,
-  NULLABLE_END,
-  STRUCT,
-  STRUCT_END,
-  TAGS,
-] = Buffer.from('bhilusyR()<>{}t');
-const [TOPIC, TOPIC_ID, PARTITION, GROUP, TRANSACTION, ACKS, ERROR, THROTTLE] = Buffer.from('TUPGXAEQ');
+export interface Visitor {
+  number(role: Role, value: number): void;
+  /** [start, end) of `bytes` is a string, borrowed; empty where it is null. */
+  text(role: Role, bytes: Uint8Array, start: number, end: number): void;
+  /** The 16 bytes at `at` are a UUID, borrowed. */
+  uuid(role: Role, bytes: Uint8Array, at: number): void;
+}
 
-/** Name of a topic by its id, as Metadata told on any connection (KIP-516). */
-const topicNames = new Map<string, Uint8Array>();
-const MAX_TOPIC_NAMES = 10_000;
+export const Walk = {
+  /** More bytes are needed. */
+  MORE: 0,
+  /** The program is at its end. */
+  DONE: 1,
+  /** A length points out of the message. */
+  MALFORMED: 2,
+} as const;
+export type Walk = (typeof Walk)[keyof typeof Walk];
 
-export class Walker implements RecordCounts {
-  bytes: Uint8Array = new Uint8Array(0);
-  /** The walk came to the end of the layout. */
-  complete = false;
-  malformed = false;
-  readonly topics: Uint8Array[] = [];
-  topicCount = 0;
-  readonly partitions: number[] = [];
-  groupStart = 0;
-  groupEnd = 0;
-  transactionStart = 0;
-  transactionEnd = 0;
-  acks = Number.NaN;
-  error = 0;
-  throttle = 0;
-  hasRecords = false;
-  records = 0;
-  recordBytes = 0;
-  recordsUncertain = false;
-  codec = -1;
-  /** First uncompressed record of the message; -1 where there is none. */
-  firstRecord = -1;
-  firstRecordEnd = -1;
-  private layout: Uint8Array = new Uint8Array(0);
-  private compact = false;
-  private at = 0;
-  private end = 0;
-  private elements = 0;
-  private lastTopic: Uint8Array | null = null;
-  private lastId = '';
+export class Walker {
+  /** Position behind what the last `run` took. */
+  at = 0;
+  private program: Program = NOTHING;
+  private pc = 0;
+  private depth = 0;
+  private readonly counts = new Float64Array(MAX_DEPTH);
+  private skip = 0;
+  private tagsLeft = 0;
 
-  /** Where the walk ended. */
-  get position(): number {
-    return this.at;
+  /** `visitor` may be called with what it has seen before: the walk never goes back. */
+  constructor(
+    private readonly visitor: Visitor,
+    private readonly batches: Batches,
+  ) {}
+
+  begin(program: Program): void {
+    this.program = program;
+    this.pc = 0;
+    this.depth = 0;
+    this.skip = 0;
+    this.tagsLeft = 0;
+    this.batches.left = 0;
   }
 
-  /** Walks [start, end) of `bytes`. */
-  walk(layout: Uint8Array, bytes: Uint8Array, start: number, end: number): void {
-    this.bytes = bytes;
-    this.layout = layout;
-    this.compact = layout.includes(TAGS);
+  /** The rest of the message is not to be read. */
+  abandon(): void {
+    this.begin(NOTHING);
+  }
+
+  /** `length` bytes at the running position are not there; false where they were needed. */
+  pass(length: number): boolean {
+    if (this.batches.left > 0) return this.batches.pass(length);
+    if (length > this.skip) return false;
+    this.skip -= length;
+    return true;
+  }
+
+  /** Goes on over [start, limit) of a message that ends at `messageEnd` (which may lie behind `limit`). */
+  run(bytes: Uint8Array, start: number, limit: number, messageEnd: number): Walk {
     this.at = start;
-    this.end = end;
-    this.complete = false;
-    this.malformed = false;
-    this.topics.length = 0;
-    this.topicCount = 0;
-    this.partitions.length = 0;
-    this.groupStart = this.groupEnd = 0;
-    this.transactionStart = this.transactionEnd = 0;
-    this.acks = Number.NaN;
-    this.error = 0;
-    this.throttle = 0;
-    this.hasRecords = false;
-    this.records = 0;
-    this.recordBytes = 0;
-    this.recordsUncertain = false;
-    this.codec = -1;
-    this.firstRecord = -1;
-    this.elements = 0;
-    this.lastTopic = null;
-    this.lastId = '';
-    this.complete = this.struct(0, layout.length, 0);
+    for (;;) {
+      const resumed = this.resume(bytes, limit, messageEnd);
+      if (resumed !== Walk.DONE) return resumed;
+      const walk = this.steps(bytes, limit, messageEnd);
+      if (walk !== PAUSE) return walk;
+    }
   }
 
-  /** One struct, whose layout is [from, to). False where the bytes end, or make no sense. */
-  private struct(from: number, to: number, depth: number): boolean {
-    if (depth > MAX_DEPTH) return this.bad();
-    const { layout } = this;
-    for (let i = from; i < to; i++) {
-      const kind = layout[i];
-      if (kind === OPEN) {
-        const close = this.matching(i, OPEN, CLOSE);
-        if (!this.array(i + 1, close, depth)) return false;
-        i = close;
-      } else if (kind === NULLABLE || kind === STRUCT) {
-        const close =
-          kind === STRUCT ? this.matching(i, STRUCT, STRUCT_END) : this.matching(i, NULLABLE, NULLABLE_END);
-        if (kind === NULLABLE) {
-          if (this.at >= this.end) return false;
-          // A struct that is null is one byte, -1.
-          if (this.bytes[this.at++] === 0xff) {
-            i = close;
+  /** Finishes what the step before has begun: bytes to pass over, records, tagged fields. */
+  private resume(bytes: Uint8Array, limit: number, messageEnd: number): Walk {
+    for (;;) {
+      if (this.skip > 0) {
+        const take = Math.min(this.skip, limit - this.at);
+        this.skip -= take;
+        this.at += take;
+        if (this.skip > 0) return Walk.MORE;
+      }
+      if (this.batches.left > 0) {
+        this.at = this.batches.run(bytes, this.at, limit);
+        if (this.batches.left > 0) return Walk.MORE;
+      }
+      if (this.tagsLeft === 0) return Walk.DONE;
+      // Tagged field: tag size bytes.
+      const tag = varint(bytes, this.at, limit);
+      const size = tag < 0 ? tag : varint(bytes, varintEnd, limit);
+      if (size === VARINT_MORE) return limit === messageEnd ? Walk.MALFORMED : Walk.MORE;
+      if (size < 0 || size > messageEnd - varintEnd) return Walk.MALFORMED;
+      this.tagsLeft--;
+      this.at = varintEnd;
+      this.skip = size;
+    }
+  }
+
+  /** Runs the program until there is something to resume (PAUSE), or it cannot go on. */
+  private steps(bytes: Uint8Array, limit: number, messageEnd: number): Walk | typeof PAUSE {
+    const { program, visitor, counts } = this;
+    let { at, pc } = this;
+    let walk: Walk | typeof PAUSE = PAUSE;
+    steps: for (;;) {
+      const op = program[pc];
+      const argument = program[pc + 1];
+      let next = at;
+      switch (op) {
+        case Op.END:
+          walk = Walk.DONE;
+          break steps;
+        case Op.SKIP:
+          next = at + argument;
+          if (next > limit) {
+            if (next > messageEnd) {
+              walk = Walk.MALFORMED;
+              break steps;
+            }
+            this.skip = argument;
+            pc += 2;
+            break steps;
+          }
+          break;
+        case Op.INT8:
+          next = at + 1;
+          if (next > limit) break;
+          visitor.number(argument as Role, (bytes[at] << 24) >> 24);
+          break;
+        case Op.INT16:
+          next = at + 2;
+          if (next > limit) break;
+          visitor.number(argument as Role, int16(bytes, at));
+          break;
+        case Op.INT32:
+          next = at + 4;
+          if (next > limit) break;
+          visitor.number(argument as Role, int32(bytes, at));
+          break;
+        case Op.UUID:
+          next = at + 16;
+          if (next > limit) break;
+          visitor.uuid(argument as Role, bytes, at);
+          break;
+        case Op.STRING:
+        case Op.COMPACT_STRING:
+        case Op.BYTES:
+        case Op.COMPACT_BYTES:
+        case Op.RECORDS:
+        case Op.COMPACT_RECORDS: {
+          const length = this.length(bytes, at, limit, messageEnd, LENGTH_BYTES[op]);
+          if (length <= NEED || length > messageEnd - lengthEnd) {
+            walk = length === NEED ? Walk.MORE : Walk.MALFORMED;
+            break steps;
+          }
+          const size = Math.max(length, 0);
+          next = lengthEnd;
+          if (op > Op.COMPACT_STRING || argument === Role.NONE || size > MAX_STRING_BYTES) {
+            if (op >= Op.RECORDS ? size > 0 : size > limit - next) {
+              if (op >= Op.RECORDS) this.batches.begin(size);
+              else this.skip = size;
+              at = next;
+              pc += 2;
+              break steps;
+            }
+            next += size;
+          } else {
+            next += size;
+            if (next > limit) break;
+            visitor.text(argument as Role, bytes, lengthEnd, next);
+          }
+          break;
+        }
+        case Op.ARRAY:
+        case Op.COMPACT_ARRAY: {
+          const count = this.length(bytes, at, limit, messageEnd, op === Op.ARRAY ? 4 : 0);
+          // Every element has at least one byte.
+          if (count <= NEED || count > messageEnd - lengthEnd || this.depth === MAX_DEPTH) {
+            walk = count === NEED ? Walk.MORE : Walk.MALFORMED;
+            break steps;
+          }
+          at = lengthEnd;
+          if (count <= 0) {
+            pc = argument;
             continue;
           }
+          counts[this.depth++] = count;
+          pc += 2;
+          continue;
         }
-        if (!this.struct(i + 1, close, depth + 1)) return false;
-        i = close;
-      } else if (!this.field(kind)) return false;
-    }
-    return true;
-  }
-
-  private array(from: number, to: number, depth: number): boolean {
-    const count = this.length(4);
-    if (count === NEED) return false;
-    for (let n = 0; n < count; n++) {
-      if (++this.elements > MAX_ELEMENTS) return this.bad();
-      if (!this.struct(from, to, depth + 1)) return false;
-    }
-    return true;
-  }
-
-  private field(kind: number): boolean {
-    switch (kind) {
-      case B:
-        return this.skip(1);
-      case H:
-        return this.skip(2);
-      case I:
-        return this.skip(4);
-      case L:
-        return this.skip(8);
-      case UUID:
-        return this.skip(UUID_BYTES);
-      case STRING:
-        return this.sized(2);
-      case BYTES:
-        return this.sized(4);
-      case RECORDS:
-        return this.recordSet();
-      case TAGS:
-        return this.tags();
-      case TOPIC: {
-        if (!this.sized(2)) return false;
-        this.topic(this.bytes.slice(this.from, this.at));
-        return true;
+        case Op.NEXT:
+          if (--counts[this.depth - 1] > 0) {
+            pc = argument;
+            continue;
+          }
+          this.depth--;
+          break;
+        case Op.TAGS: {
+          const count = at < limit && bytes[at] === 0 ? 0 : varint(bytes, at, limit);
+          next = count === 0 ? at + 1 : varintEnd;
+          if (count < 0 || count > messageEnd - next) {
+            walk = count === VARINT_MORE && limit < messageEnd ? Walk.MORE : Walk.MALFORMED;
+            break steps;
+          }
+          if (count > 0) {
+            this.tagsLeft = count;
+            at = next;
+            pc += 2;
+            break steps;
+          }
+          break;
+        }
+        case Op.OPTIONAL:
+          next = at + 1;
+          if (next > limit) break;
+          if (bytes[at] > 0x7f) {
+            at = next;
+            pc = argument;
+            continue;
+          }
+          break;
       }
-      case TOPIC_ID: {
-        const start = this.at;
-        if (!this.skip(UUID_BYTES)) return false;
-        this.topicId(start);
-        return true;
+      if (next > limit) {
+        walk = next > messageEnd ? Walk.MALFORMED : Walk.MORE;
+        break;
       }
-      case PARTITION: {
-        const start = this.at;
-        if (!this.skip(4)) return false;
-        const partition = int32(this.bytes, start);
-        if (this.partitions.length < MAX_PARTITIONS && !this.partitions.includes(partition))
-          this.partitions.push(partition);
-        return true;
+      at = next;
+      pc += 2;
+    }
+    this.at = at;
+    this.pc = pc;
+    return walk;
+  }
+
+  /** Length of `wide` bytes (0: compact); -1 is null. NEED or INVALID where there is none; sets `lengthEnd`. */
+  private length(bytes: Uint8Array, at: number, limit: number, messageEnd: number, wide: number): number {
+    if (wide === 0) {
+      if (at < limit && bytes[at] < 0x80) {
+        lengthEnd = at + 1;
+        return bytes[at] - 1;
       }
-      case GROUP:
-        if (!this.sized(2)) return false;
-        this.groupStart = this.from;
-        this.groupEnd = this.at;
-        return true;
-      case TRANSACTION:
-        if (!this.sized(2)) return false;
-        this.transactionStart = this.from;
-        this.transactionEnd = this.at;
-        return true;
-      case ACKS:
-      case ERROR: {
-        const start = this.at;
-        if (!this.skip(2)) return false;
-        const value = int16(this.bytes, start);
-        if (kind === ACKS) this.acks = value;
-        else if (this.error === 0) this.error = value;
-        return true;
+      const value = varint(bytes, at, limit);
+      if (value >= 0) {
+        lengthEnd = varintEnd;
+        return value - 1;
       }
-      case THROTTLE: {
-        const start = this.at;
-        if (!this.skip(4)) return false;
-        this.throttle = int32(this.bytes, start);
-        return true;
-      }
-      default:
-        return this.bad();
+      return value === VARINT_MORE && limit < messageEnd ? NEED : INVALID;
     }
-  }
-
-  /** Name and id of one topic stand beside each other: either order. */
-  private topic(name: Uint8Array): void {
-    if (name.length === 0) return;
-    this.lastTopic = name;
-    if (this.lastId !== '') this.learn(this.lastId, name);
-    this.addTopic(name);
-  }
-
-  private topicId(start: number): void {
-    const id = Buffer.from(this.bytes.subarray(start, start + UUID_BYTES)).toString('hex');
-    if (/^0+$/.test(id)) return;
-    if (this.lastTopic !== null) {
-      this.learn(id, this.lastTopic);
-      return;
-    }
-    this.lastId = id;
-    const name = topicNames.get(id);
-    if (name !== undefined) this.addTopic(name);
-    else this.topicCount++;
-  }
-
-  private learn(id: string, name: Uint8Array): void {
-    if (topicNames.size < MAX_TOPIC_NAMES || topicNames.has(id)) topicNames.set(id, name);
-    this.lastId = '';
-    this.lastTopic = null;
-  }
-
-  private addTopic(name: Uint8Array): void {
-    this.topicCount++;
-    if (this.topics.length < MAX_TOPICS) this.topics.push(name);
-  }
-
-  private recordSet(): boolean {
-    const length = this.length(4);
-    if (length === NEED) return false;
-    this.hasRecords = true;
-    if (length < 0) return true;
-    const start = this.at;
-    const stop = start + length;
-    const there = Math.min(stop, this.end);
-    this.recordBytes += length;
-    countRecords(this, this.bytes, start, there, stop);
-    if (stop > this.end) {
-      this.recordsUncertain = true;
-      return false;
-    }
-    this.at = stop;
-    return true;
-  }
-
-  private tags(): boolean {
-    const count = this.varint();
-    if (count < 0) return false;
-    for (let n = 0; n < count; n++) {
-      if (++this.elements > MAX_ELEMENTS) return this.bad();
-      if (this.varint() < 0) return false;
-      const size = this.varint();
-      if (size < 0 || !this.skip(size)) return false;
-    }
-    return true;
-  }
-
-  /** Bounds of the last sized field: [from, at). */
-  private from = 0;
-
-  private sized(width: number): boolean {
-    const length = this.length(width);
-    if (length === NEED) return false;
-    this.from = this.at;
-    return length <= 0 || this.skip(length);
-  }
-
-  /** A length or count: -1 for null, NEED where the bytes end. */
-  private length(width: number): number {
-    if (this.compact) {
-      const value = this.varint();
-      return value < 0 ? NEED : value - 1;
-    }
-    const start = this.at;
-    if (!this.skip(width)) return NEED;
-    const value = width === 2 ? int16(this.bytes, start) : int32(this.bytes, start);
-    if (value < -1) {
-      this.bad();
-      return NEED;
-    }
-    return value;
-  }
-
-  /** An unsigned varint of at most 32 bits; -1 where the bytes end. */
-  private varint(): number {
-    let value = 0;
-    for (let scale = 1; scale <= 2 ** 28; scale *= 128) {
-      if (this.at >= this.end) return -1;
-      const byte = this.bytes[this.at++];
-      value += (byte & 0x7f) * scale;
-      if (byte < 0x80) return value;
-    }
-    this.bad();
-    return -1;
-  }
-
-  private skip(bytes: number): boolean {
-    if (this.at + bytes > this.end) return false;
-    this.at += bytes;
-    return true;
-  }
-
-  private bad(): boolean {
-    this.malformed = true;
-    return false;
-  }
-
-  private matching(open: number, opener: number, closer: number): number {
-    const { layout } = this;
-    for (let i = open, depth = 0; i < layout.length; i++) {
-      if (layout[i] === opener) depth++;
-      else if (layout[i] === closer && --depth === 0) return i;
-    }
-    return layout.length;
+    if (limit - at < wide) return limit < messageEnd ? NEED : INVALID;
+    lengthEnd = at + wide;
+    const value = wide === 2 ? int16(bytes, at) : int32(bytes, at);
+    return value < -1 ? INVALID : value;
   }
 }
 
+/** A step is to be finished by `resume`. */
+const PAUSE = 3;
+/** Width of the length of each operation that has one, 0 where it is a varint. */
+const LENGTH_BYTES = new Uint8Array(Op.COMPACT_RECORDS + 1);
+LENGTH_BYTES[Op.STRING] = 2;
+LENGTH_BYTES[Op.BYTES] = 4;
+LENGTH_BYTES[Op.RECORDS] = 4;
 const NEED = -2;
-
-export function int16(bytes: Uint8Array, at: number): number {
-  return ((bytes[at] << 24) | (bytes[at + 1] << 16)) >> 16;
-}
-
-export function int32(bytes: Uint8Array, at: number): number {
-  return (bytes[at] << 24) | (bytes[at + 1] << 16) | (bytes[at + 2] << 8) | bytes[at + 3];
-}
+const INVALID = -3;
+/** Position behind the length that was read last. */
+let lengthEnd = 0;

@@ -11,114 +11,121 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file packetd/v1/kafka.proto.
  */
 export const file_packetd_v1_kafka: GenFile = /*@__PURE__*/
-  fileDesc("ChZwYWNrZXRkL3YxL2thZmthLnByb3RvEgpwYWNrZXRkLnYxItAICgVLYWZrYRImCgNhcGkYASABKAlCGaq7GA5rYWZrYS5hcGkubmFtZbK7GANhcGkSLwoLYXBpX3ZlcnNpb24YAiABKAVCFaq7GBFrYWZrYS5hcGkudmVyc2lvbkgAiAEBEjUKDmNvcnJlbGF0aW9uX2lkGAMgASgFQhiquxgUa2Fma2EuY29ycmVsYXRpb25faWRIAYgBARIqCgljbGllbnRfaWQYBCABKAlCF6q7GBNtZXNzYWdpbmcuY2xpZW50LmlkEjQKDm9wZXJhdGlvbl9uYW1lGAUgASgJQhyquxgYbWVzc2FnaW5nLm9wZXJhdGlvbi5uYW1lEjQKDm9wZXJhdGlvbl90eXBlGAYgASgJQhyquxgYbWVzc2FnaW5nLm9wZXJhdGlvbi50eXBlEi4KBnRvcGljcxgHIAMoCUIeqrsYGm1lc3NhZ2luZy5kZXN0aW5hdGlvbi5uYW1lEioKC3RvcGljX2NvdW50GAggASgNQhWquxgRa2Fma2EudG9waWNfY291bnQSKAoKcGFydGl0aW9ucxgJIAMoBUIUqrsYEGthZmthLnBhcnRpdGlvbnMSSwoOY29uc3VtZXJfZ3JvdXAYCiABKAlCM6q7GB1tZXNzYWdpbmcuY29uc3VtZXIuZ3JvdXAubmFtZbK7GA5jb25zdW1lcl9ncm91cBKKAQoMcmVjb3JkX2NvdW50GAsgASgEQm+quxgdbWVzc2FnaW5nLmJhdGNoLm1lc3NhZ2VfY291bnS6uxhKCgxyZWNvcmRfY291bnQQAho4AAAAAAAAAAAAAAAAAADwPwAAAAAAACRAAAAAAAAAWUAAAAAAAECPQAAAAAAAiMNAAAAAAABq+EBIAogBARJOCgxyZWNvcmRfYnl0ZXMYDCABKARCM6q7GBttZXNzYWdpbmcubWVzc2FnZS5ib2R5LnNpemW6uxgQCgxyZWNvcmRfYnl0ZXMQAkgDiAEBEkQKCmVycm9yX2NvZGUYDSABKAlCMKq7GB5tZXNzYWdpbmcucmVzcG9uc2Uuc3RhdHVzX2NvZGWyuxgKZXJyb3JfY29kZRIqCgt0aHJvdHRsZV9tcxgOIAEoDUIVqrsYEWthZmthLnRocm90dGxlX21zEiEKBGFja3MYDyABKAVCDqq7GAprYWZrYS5hY2tzSASIAQESNAoQdHJhbnNhY3Rpb25hbF9pZBgQIAEoCUIaqrsYFmthZmthLnRyYW5zYWN0aW9uYWxfaWQSKgoLY29tcHJlc3Npb24YESABKAlCFaq7GBFrYWZrYS5jb21wcmVzc2lvbjoqorsYJgoFa2Fma2ESGQoQbWVzc2FnaW5nLnN5c3RlbRIFa2Fma2EaAoRHQg4KDF9hcGlfdmVyc2lvbkIRCg9fY29ycmVsYXRpb25faWRCDwoNX3JlY29yZF9jb3VudEIPCg1fcmVjb3JkX2J5dGVzQgcKBV9hY2tzYgZwcm90bzM", [file_packetd_v1_options]);
+  fileDesc("ChZwYWNrZXRkL3YxL2thZmthLnByb3RvEgpwYWNrZXRkLnYxIugICgVLYWZrYRIwCghhcGlfbmFtZRgBIAEoCUIeqrsYDmthZmthLmFwaS5uYW1lsrsYCGFwaV9uYW1lEj4KC2FwaV92ZXJzaW9uGAIgASgNQiSquxgRa2Fma2EuYXBpLnZlcnNpb26yuxgLYXBpX3ZlcnNpb25IAIgBARI0Cg5vcGVyYXRpb25fbmFtZRgDIAEoCUIcqrsYGG1lc3NhZ2luZy5vcGVyYXRpb24ubmFtZRI0Cg5vcGVyYXRpb25fdHlwZRgEIAEoCUIcqrsYGG1lc3NhZ2luZy5vcGVyYXRpb24udHlwZRI3CgljbGllbnRfaWQYBSABKAlCJKq7GBNtZXNzYWdpbmcuY2xpZW50LmlksrsYCWNsaWVudF9pZBI5ChFkZXN0aW5hdGlvbl9uYW1lcxgGIAMoCUIeqrsYGm1lc3NhZ2luZy5kZXN0aW5hdGlvbi5uYW1lEjoKCnBhcnRpdGlvbnMYByADKA1CJqq7GCJtZXNzYWdpbmcuZGVzdGluYXRpb24ucGFydGl0aW9uLmlkEioKC3RvcGljX2NvdW50GAggASgNQhWquxgRa2Fma2EudG9waWNfY291bnQSSwoOY29uc3VtZXJfZ3JvdXAYCSABKAlCM6q7GB1tZXNzYWdpbmcuY29uc3VtZXIuZ3JvdXAubmFtZbK7GA5jb25zdW1lcl9ncm91cBJNCg1tZXNzYWdlX2NvdW50GAogASgEQjGquxgdbWVzc2FnaW5nLmJhdGNoLm1lc3NhZ2VfY291bnS6uxgMCghtZXNzYWdlcxABSAGIAQESRQoMcmVjb3JkX2J5dGVzGAsgASgEQiqquxgSa2Fma2EucmVjb3JkX2J5dGVzursYEAoMcmVjb3JkX2J5dGVzEAJIAogBARI5Cgtjb21wcmVzc2lvbhgMIAEoCUIkqrsYEWthZmthLmNvbXByZXNzaW9usrsYC2NvbXByZXNzaW9uEiEKBGFja3MYDSABKAVCDqq7GAprYWZrYS5hY2tzSAOIAQESNAoQdHJhbnNhY3Rpb25hbF9pZBgOIAEoCUIaqrsYFmthZmthLnRyYW5zYWN0aW9uYWxfaWQSNQoOY29ycmVsYXRpb25faWQYDyABKAVCGKq7GBRrYWZrYS5jb3JyZWxhdGlvbl9pZEgEiAEBEkYKC3N0YXR1c19jb2RlGBAgASgJQjGquxgebWVzc2FnaW5nLnJlc3BvbnNlLnN0YXR1c19jb2RlsrsYC3N0YXR1c19jb2RlEjQKEHRocm90dGxlX3RpbWVfbXMYESABKA1CGqq7GBZrYWZrYS50aHJvdHRsZV90aW1lX21zOiqiuxgmCgVrYWZrYRIZChBtZXNzYWdpbmcuc3lzdGVtEgVrYWZrYRoChEdCDgoMX2FwaV92ZXJzaW9uQhAKDl9tZXNzYWdlX2NvdW50Qg8KDV9yZWNvcmRfYnl0ZXNCBwoFX2Fja3NCEQoPX2NvcnJlbGF0aW9uX2lkYgZwcm90bzM", [file_packetd_v1_options]);
 
 /**
- * One Kafka request and its response, or one that is not answered.
+ * One Kafka request and its response.
  *
  * @generated from message packetd.v1.Kafka
  */
 export type Kafka = Message<"packetd.v1.Kafka"> & {
   /**
-   * Produce, Fetch, Metadata …; the number of a key that has no name.
+   * The API as the protocol guide names it: Produce, Fetch, OffsetCommit; an unknown one is its number.
    *
-   * @generated from field: string api = 1;
+   * @generated from field: string api_name = 1;
    */
-  api: string;
+  apiName: string;
 
   /**
-   * @generated from field: optional int32 api_version = 2;
+   * @generated from field: optional uint32 api_version = 2;
    */
   apiVersion?: number;
 
   /**
-   * @generated from field: optional int32 correlation_id = 3;
-   */
-  correlationId?: number;
-
-  /**
-   * @generated from field: string client_id = 4;
-   */
-  clientId: string;
-
-  /**
-   * send, poll, commit …, for the requests that move or settle messages.
+   * send, poll, commit, acknowledge, for the APIs that move or settle messages.
    *
-   * @generated from field: string operation_name = 5;
+   * @generated from field: string operation_name = 3;
    */
   operationName: string;
 
   /**
-   * send, receive or settle.
+   * send, receive or settle, for the same.
    *
-   * @generated from field: string operation_type = 6;
+   * @generated from field: string operation_type = 4;
    */
   operationType: string;
 
   /**
-   * Topics of the request; the first few.
-   *
-   * @generated from field: repeated string topics = 7;
+   * @generated from field: string client_id = 5;
    */
-  topics: string[];
+  clientId: string;
 
   /**
+   * Topics that the request names, or whose data a response brings to a request that names none; the first 32.
+   *
+   * @generated from field: repeated string destination_names = 6;
+   */
+  destinationNames: string[];
+
+  /**
+   * Partitions of these topics in the order of the message; the first 32.
+   *
+   * @generated from field: repeated uint32 partitions = 7;
+   */
+  partitions: number[];
+
+  /**
+   * Topics named, of which those without a known name are not listed.
+   *
    * @generated from field: uint32 topic_count = 8;
    */
   topicCount: number;
 
   /**
-   * @generated from field: repeated int32 partitions = 9;
-   */
-  partitions: number[];
-
-  /**
-   * @generated from field: string consumer_group = 10;
+   * @generated from field: string consumer_group = 9;
    */
   consumerGroup: string;
 
   /**
-   * Records produced or fetched, from the headers of their batches.
+   * Records of a Produce request or a Fetch response. Absent where they are inside a compressed message of
+   * format 0 or 1.
    *
-   * @generated from field: optional uint64 record_count = 11;
+   * @generated from field: optional uint64 message_count = 10;
    */
-  recordCount?: bigint;
+  messageCount?: bigint;
 
   /**
-   * @generated from field: optional uint64 record_bytes = 12;
+   * Their bytes on the wire, compressed as they are, with the headers of their batches.
+   *
+   * @generated from field: optional uint64 record_bytes = 11;
    */
   recordBytes?: bigint;
 
   /**
-   * The first error anywhere in the response: UNKNOWN_TOPIC_OR_PARTITION …
+   * Codec of the first batch: none, gzip, snappy, lz4, zstd.
    *
-   * @generated from field: string error_code = 13;
+   * @generated from field: string compression = 12;
    */
-  errorCode: string;
+  compression: string;
 
   /**
-   * @generated from field: uint32 throttle_ms = 14;
-   */
-  throttleMs: number;
-
-  /**
-   * 0, 1 or -1 (all).
+   * Acknowledgements that a Produce request asks for: 0, 1, or -1 for all in-sync replicas.
    *
-   * @generated from field: optional int32 acks = 15;
+   * @generated from field: optional int32 acks = 13;
    */
   acks?: number;
 
   /**
-   * @generated from field: string transactional_id = 16;
+   * @generated from field: string transactional_id = 14;
    */
   transactionalId: string;
 
   /**
-   * Codec of the first batch produced or fetched: gzip, snappy, lz4, zstd.
-   *
-   * @generated from field: string compression = 17;
+   * @generated from field: optional int32 correlation_id = 15;
    */
-  compression: string;
+  correlationId?: number;
+
+  /**
+   * Name of the first error anywhere in the response, also of a single topic or partition.
+   *
+   * @generated from field: string status_code = 16;
+   */
+  statusCode: string;
+
+  /**
+   * @generated from field: uint32 throttle_time_ms = 17;
+   */
+  throttleTimeMs: number;
 };
 
 /**
