@@ -30,7 +30,7 @@ export interface Result {
 }
 
 /** A defect, with what it takes to see it again. */
-export class FuzzError extends Error {
+class FuzzError extends Error {
   override readonly name = 'FuzzError';
 }
 
@@ -59,7 +59,7 @@ const INTERESTING = [0, 1, 2, 0x7f, 0x80, 0xff, 0x0d, 0x0a, 0x24, 0x2a, 0x16, 0x
 const WORDS = [0, 1, 0xff, 0xffff, 0x7fffffff, 0x80000000, 0xffffffff];
 
 /** Bends bytes: flips, borders of numbers, cuts, doubles, splices from another. */
-export function mutate(random: Random, bytes: Uint8Array, other: Uint8Array): Uint8Array {
+function mutate(random: Random, bytes: Uint8Array, other: Uint8Array): Uint8Array {
   let out = bytes.slice();
   for (let n = 1 + random.below(4); n > 0 && out.length > 0; n--) {
     const at = random.below(out.length);
