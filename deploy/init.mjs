@@ -12,7 +12,8 @@ function once(directory, files) {
   const secret = randomBytes(24).toString('base64url');
   const names = Object.keys(files);
   if (existsSync(join(directory, names[0]))) return;
-  for (const name of names.reverse()) writeFileSync(join(directory, name), files[name](secret), { mode: 0o444 });
+  for (const name of names.reverse())
+    writeFileSync(join(directory, name), files[name](secret), { mode: 0o444 });
 }
 
 once(packetd, {
