@@ -464,8 +464,8 @@ function lines(title, queries, unit, { stack = false, datasource = METRICS, exem
 /** One line per set of labels, one column per query: [title, expression, unit]. */
 function table(title, queries, labels) {
   const letter = (i) => String.fromCharCode(65 + i);
-  const valueOf = (i) => (queries.length === 1 ? 'Value' : `Value #${letter(i)}`);
-  const order = [...labels, ...queries.map((_, i) => valueOf(i))];
+  const columnOf = (i) => (queries.length === 1 ? 'Value' : `Value #${letter(i)}`);
+  const order = [...labels, ...queries.map((_, i) => columnOf(i))];
   return {
     type: 'table',
     title,
@@ -478,7 +478,7 @@ function table(title, queries, labels) {
         options: {
           excludeByName: { Time: true },
           indexByName: Object.fromEntries(order.map((name, i) => [name, i])),
-          renameByName: Object.fromEntries(queries.map(([name], i) => [valueOf(i), name])),
+          renameByName: Object.fromEntries(queries.map(([name], i) => [columnOf(i), name])),
         },
       },
     ],
