@@ -51,7 +51,7 @@ const json = (value) =>
   execFileSync(join(root, 'node_modules/.bin/biome'), ['format', '--stdin-file-path=dashboard.json'], {
     cwd: root,
     input: JSON.stringify(value),
-    stdio: ['pipe', 'pipe', 'inherit'],
+    stdio: ['pipe', 'pipe', 'ignore'],
   }).toString();
 const groups = alertGroups(schema);
 

@@ -252,7 +252,7 @@ function health() {
           stat('Frames', ledger('frames', ''), 'pps'),
           stat(
             'Dropped by the ring',
-            `${ledger('kernelDropped', '')} / ${ledger('frames', '')}`,
+            `(${ledger('kernelDropped', '')} or vector(0)) / ${ledger('frames', '')}`,
             'percentunit',
             [0.0001, 0.001],
           ),
