@@ -6,6 +6,7 @@ import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { PROTOCOL_NAMES } from '@packetd/sensor/protocols/registry';
 import { freePort, has, listening, sleep } from '../../bench/processes.js';
 import { PACKETD, ROOT } from '../support.js';
 
@@ -317,7 +318,8 @@ zone "shop.test" { type primary; file "shop.test"; };
 
   /** Only the services: here they share loopback with the backends, which in compose have a network of their own. */
   private rules(): string {
-    return JSON.stringify([...this.services].map(([protocol, port]) => ({ protocol, ports: [port] })));
+    const rules = [...this.services].filter(([protocol]) => (PROTOCOL_NAMES as string[]).includes(protocol));
+    return JSON.stringify(rules.map(([protocol, port]) => ({ protocol, ports: [port] })));
   }
 
   /** What the stack's VictoriaMetrics does by itself (deploy/config/scrape.yaml). */
