@@ -116,7 +116,7 @@ describe('the stack', { skip, timeout: 1_200_000 }, () => {
     let last = -1;
     while (Date.now() < until) {
       await sleep(3000);
-      await elastic('/logs-packetd.*/_refresh', {});
+      await elastic('/logs-packetd.*/_refresh');
       const now = await documents('*');
       if (now === last && now > 0) break;
       last = now;

@@ -71,6 +71,13 @@ export class Stack {
   private readonly environment: NodeJS.ProcessEnv = {};
   private scraper: NodeJS.Timeout | null = null;
 
+  constructor() {
+    // A test that is cut off must not leave them running; SIGTERM, so that start scripts end their servers.
+    process.once('exit', () => {
+      for (const { child } of this.processes) child.kill('SIGTERM');
+    });
+  }
+
   async start(): Promise<void> {
     // One after the other: what they need of memory and time while starting is more than of running.
     await this.nats();
@@ -345,7 +352,6 @@ zone "shop.test" { type primary; file "shop.test"; };
   private run(name: string, command: string, args: readonly string[], env: NodeJS.ProcessEnv = {}): Process {
     const started = new Process(name, command, args, env);
     this.processes.push(started);
-    process.once('exit', () => started.child.kill('SIGKILL'));
     return started;
   }
 }
