@@ -6,12 +6,7 @@ import { readFileSync } from 'node:fs';
 import { Client, type ClientOptions, errors } from '@elastic/elasticsearch';
 import { RoundTripTag } from '@packetd/proto';
 import { ByteBuffer } from '@packetd/proto/byte-buffer';
-import {
-  dataStream,
-  type ElasticIndexTemplate,
-  type ElasticProperty,
-  indexTemplates,
-} from '@packetd/proto/telemetry/mapping';
+import { dataStream, indexTemplates } from '@packetd/proto/telemetry/mapping';
 import { protocolNameOf } from '@packetd/proto/telemetry/protocol-name';
 import { health } from '../health.js';
 import type { Log } from '../log.js';
@@ -242,7 +237,7 @@ export class ElasticsearchOutput implements Output {
       try {
         const lifecycle = await this.putLifecycle();
         for (const { name, body } of indexTemplates(this.config.namespace, lifecycle)) {
-          await this.putTemplate(name, body);
+          await this.client.indices.putIndexTemplate({ name, ...(body as object) });
         }
         this.reachable = true;
         return;
@@ -251,20 +246,6 @@ export class ElasticsearchOutput implements Output {
         this.log.warn('elasticsearch does not take the index templates; trying again', { status, reason });
         await pause(backoff.delay(after), this.closing.signal);
       }
-    }
-  }
-
-  /** Servers without constant_keyword (an X-Pack type: minimal ones lack it) have keyword instead. */
-  private async putTemplate(name: string, body: object): Promise<void> {
-    try {
-      await this.client.indices.putIndexTemplate({ name, ...body });
-    } catch (error) {
-      if (!(error instanceof errors.ResponseError) || error.statusCode !== 400) throw error;
-      const { data_stream, ...properties } = (body as ElasticIndexTemplate['body']).template.mappings
-        .properties;
-      const plain = structuredClone(body) as ElasticIndexTemplate['body'];
-      plain.template.mappings.properties = { ...properties, data_stream: withoutConstants(data_stream) };
-      await this.client.indices.putIndexTemplate({ name, ...(plain as object) });
     }
   }
 
@@ -293,12 +274,6 @@ export class ElasticsearchOutput implements Output {
       throw error;
     }
   }
-}
-
-function withoutConstants({ properties = {} }: ElasticProperty): ElasticProperty {
-  return {
-    properties: Object.fromEntries(Object.keys(properties).map((name) => [name, { type: 'keyword' }])),
-  };
 }
 
 function clientOptions(config: ElasticsearchConfig): ClientOptions {
