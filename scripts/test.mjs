@@ -13,6 +13,15 @@ const PROGRAMS = {
   named: 'bind9',
   tshark: 'tshark',
   ip: 'iproute2',
+  prometheus: 'prometheus',
+  psql: 'postgresql',
+  mariadbd: 'mariadb-server',
+  'rabbitmq-server': 'rabbitmq-server',
+  h2load: 'nghttp2-client',
+  'nats-server': 'nats-server',
+  'redis-benchmark': 'redis-tools',
+  dnsperf: 'dnsperf',
+  tcpdump: 'tcpdump',
 };
 
 setUp();

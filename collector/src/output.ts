@@ -20,6 +20,8 @@ export class Batch {
 export interface Output {
   /** metrics, traces, documents: also the name of its durable consumer. */
   readonly name: string;
+  /** Writes that it wants open at once, when it accepts many together and keeps none of the batches. */
+  readonly window?: number;
   /**
    * Resolves when the output has durably accepted everything of `batch`; until then the source will
    * not acknowledge it, and gives it again (to this or another collector) should this process die.

@@ -217,9 +217,11 @@ export class WireWriter {
 
 const decoder = new TextDecoder();
 
+const constants = new WireWriter(256);
+
 /** The wire format of one string field, to be appended with `raw`. */
 export function encodeString(tag: number, value: string): Uint8Array {
-  const writer = new WireWriter(64);
-  writer.string(tag, value);
-  return writer.bytes.slice(0, writer.length);
+  constants.reset();
+  constants.string(tag, value);
+  return constants.bytes.slice(0, constants.length);
 }

@@ -12,6 +12,7 @@ export class EndpointRecords implements EndpointVisitor {
   constructor(
     private readonly clock: Clock,
     private readonly encoder: RecordEncoder,
+    private readonly worker: number,
   ) {}
 
   endpoint(
@@ -47,6 +48,7 @@ export class EndpointRecords implements EndpointVisitor {
     w.uintNonZero(EndpointStatsTag.handshakes, columns[at + Stat.handshakes]);
     w.uintNonZero(EndpointStatsTag.handshakeNano, Math.round(columns[at + Stat.handshakeNs]));
     writeUnixNano(w, EndpointStatsTag.timeUnixNano, this.clock.baseSeconds, this.timeNs);
+    w.uintNonZero(EndpointStatsTag.worker, this.worker);
     this.encoder.append(RoundTripBatchTag.endpoints, w);
   }
 }

@@ -106,7 +106,10 @@ export class LiveCapture {
       layer4: this.options.layer4 ?? false,
       ownPorts: this.options.skipOwn ? this.ownPorts.memory : null,
     };
-    await Promise.all(Array.from({ length: this.options.workers }, () => this.startThread(settings)));
+    const threads = Array.from({ length: this.options.workers }, (_, worker) => {
+      return this.startThread({ ...settings, worker });
+    });
+    await Promise.all(threads);
   }
 
   /** The package cap calls back on the main thread only, so its pipeline runs there too. */

@@ -39,6 +39,8 @@ export interface PipelineOptions {
   readonly batchAgeNs: number;
   /** Count connections, packets and bytes per server endpoint. */
   readonly layer4: boolean;
+  /** Number of this pipeline among those that share the traffic. */
+  readonly worker: number;
   /** True for packetd's own connections, which are skipped. */
   readonly isOwn: (sourcePort: number, destinationPort: number) => boolean;
 }
@@ -54,6 +56,7 @@ export const DEFAULT_PIPELINE_OPTIONS: PipelineOptions = {
   tcp: {},
   batchAgeNs: 100e6,
   layer4: false,
+  worker: 0,
   isOwn: () => false,
 };
 
@@ -99,7 +102,7 @@ export class Pipeline implements FrameHandler, StreamHandlerFactory {
       indexOfTag: new Map(
         [...STREAM_PROTOCOLS, ...DATAGRAM_PROTOCOLS].map((p) => [
           p.detailTag,
-          PROTOCOL_NAMES.findIndex((n) => n === p.name),
+          (PROTOCOL_NAMES as readonly string[]).indexOf(p.name),
         ]),
       ),
     };
@@ -110,7 +113,7 @@ export class Pipeline implements FrameHandler, StreamHandlerFactory {
       statistics: this.options.layer4,
       serverPorts: (this.options.rules ?? []).flatMap(({ ports }) => ports),
     });
-    this.endpoints = new EndpointRecords(clock, this.encoder);
+    this.endpoints = new EndpointRecords(clock, this.encoder, this.options.worker);
   }
 
   onFrame(frame: Frame): void {
@@ -162,6 +165,8 @@ export class Pipeline implements FrameHandler, StreamHandlerFactory {
     if (statistics === null) return;
     this.endpoints.timeNs = timeNs;
     statistics.drain(this.endpoints);
+    // Without this they would wait for the next record.
+    this.encoder.flush();
   }
 
   /** Takes the figures of reassembly over into the ledger. */

@@ -34,6 +34,8 @@ export interface WorkerSettings {
   readonly ledger: SharedArrayBuffer;
   readonly ownPorts: SharedArrayBuffer | null;
   readonly layer4: boolean;
+  /** Number of this thread. */
+  readonly worker: number;
 }
 
 export type WorkerMessage =
@@ -81,6 +83,7 @@ function run(settings: WorkerSettings): void {
       decoder: settings.decoder,
       tcp: settings.tcp,
       layer4: settings.layer4,
+      worker: settings.worker,
       isOwn: own === null ? () => false : (a, b) => own.has(a) || own.has(b),
     },
     ledger,

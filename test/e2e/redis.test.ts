@@ -1,15 +1,16 @@
-/** redis-server, redis-cli and redis-benchmark: the records are what they did. */
+/** redis-server with redis-cli, redis-benchmark, ioredis and node-redis: the records are what they did. */
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
 import { after, before, describe, it } from 'node:test';
+import { Redis } from 'ioredis';
+import { createClient } from 'redis';
 import { Background, freePort, has, listening } from '../bench/processes.js';
-import { isRoot, unless, Watch } from './support.js';
+import { isRoot, lines, of, unless, Watch } from './support.js';
 
-const skip = unless(isRoot, 'capturing needs root');
+const skip =
+  unless(isRoot, 'capturing needs root') || unless(has('redis-server'), 'redis-server is not installed');
 
-describe('redis-server', {
-  skip: skip || unless(has('redis-server'), 'redis-server is not installed'),
-}, () => {
+describe('redis-server', { skip }, () => {
   let port = 0;
   let server: Background;
   before(async () => {
@@ -27,12 +28,54 @@ describe('redis-server', {
     cli('INCR', 'user:1');
     cli('LPUSH', 'list', 'x', 'y');
     const { documents } = await watch.stop();
-    const mine = documents.filter((d) => d.packetd.protocol === 'redis' && d.server.port === port);
-    const seen = mine.map((d) => `${d.packetd.operation} ${d.packetd.status}`);
+    const mine = of(documents, 'redis', port);
+    const seen = lines(mine);
     for (const expected of ['SET OK', 'GET OK', 'INCR ERROR', 'LPUSH OK']) {
       assert.equal(seen.filter((s) => s === expected).length, 1, `${expected} in ${seen.join(', ')}`);
     }
     assert.ok(!JSON.stringify(mine).includes('a secret value'));
+  });
+
+  it('follows ioredis through pipelines, MULTI and publish/subscribe', async () => {
+    const watch = await new Watch().ready();
+    const client = new Redis(port, '127.0.0.1');
+    const subscriber = new Redis(port, '127.0.0.1');
+    await client.pipeline().set('a', '1').incr('a').get('a').exec();
+    await client.multi().set('b', '2').lpush('b', 'x').exec();
+    await subscriber.subscribe('news');
+    const heard = new Promise((resolve) => subscriber.once('message', (_, text) => resolve(text)));
+    await client.publish('news', 'canary-1');
+    assert.equal(await heard, 'canary-1');
+    await Promise.all([client.quit(), subscriber.quit()]);
+    const { documents } = await watch.stop();
+    const mine = of(documents, 'redis', port);
+    const seen = lines(mine).filter((line) => !/^(INFO|CLIENT|HELLO)/.test(line));
+    assert.deepEqual(
+      seen.sort(),
+      [
+        ...['SET OK', 'INCR OK', 'GET OK'],
+        ...['MULTI OK', 'SET OK', 'LPUSH OK', 'EXEC OK'],
+        ...['SUBSCRIBE OK', 'PUBLISH OK', 'QUIT OK', 'QUIT OK'],
+      ].sort(),
+    );
+    assert.ok(!JSON.stringify(mine).includes('canary'));
+  });
+
+  it('follows node-redis in RESP3, with errors by their code', async () => {
+    const watch = await new Watch().ready();
+    const client = createClient({ url: `redis://127.0.0.1:${port}/3`, RESP: 3 });
+    await client.connect();
+    await client.hSet('h', { f: 'v' });
+    assert.deepEqual({ ...(await client.hGetAll('h')) }, { f: 'v' });
+    await assert.rejects(client.get('h'), /WRONGTYPE/);
+    await client.close();
+    const { documents } = await watch.stop();
+    const mine = of(documents, 'redis', port) as (ReturnType<typeof of>[0] & {
+      db: { namespace: string; response?: { status_code: string } };
+    })[];
+    const byName = new Map(mine.map((d) => [d.packetd.operation, d]));
+    assert.equal(byName.get('HGETALL')?.db.namespace, '3');
+    assert.equal(byName.get('GET')?.db.response?.status_code, 'WRONGTYPE');
   });
 
   it('counts every command of a pipelined redis-benchmark exactly once, as the server does', async () => {

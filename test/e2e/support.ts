@@ -1,5 +1,7 @@
 /** What the end-to-end tests share: packetd itself, and the rule about what may be skipped. */
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { sleep } from '../bench/processes.js';
@@ -89,4 +91,57 @@ export function packetd(
     child.stdin.on('error', () => {});
     child.stdin.end(input);
   });
+}
+
+/** A server of the shared set of backends beside the checkout, or null where that is not there. */
+export function backend(script: string): string | null {
+  const path = join(ROOT, '../shared/backends', script);
+  return existsSync(path) ? path : null;
+}
+
+/** Starts a script that prints READY when its server answers. */
+export async function startBackend(
+  path: string,
+  args: readonly string[],
+  timeoutMs = 300_000,
+): Promise<ChildProcess> {
+  const child = spawn(path, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+  process.once('exit', () => child.kill('SIGTERM'));
+  let out = '';
+  child.stdout.on('data', (piece: Buffer) => {
+    out += piece.toString();
+  });
+  const until = Date.now() + timeoutMs;
+  while (!out.includes('READY')) {
+    if (child.exitCode !== null || Date.now() > until) throw new Error(`${path} did not start: ${out}`);
+    await sleep(100);
+  }
+  return child;
+}
+
+/** Stops what `startBackend` started. */
+export async function stopBackend(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null) return;
+  const exited = once(child, 'exit');
+  child.kill('SIGTERM');
+  await exited;
+}
+
+/** The documents of one protocol on one server port. */
+export function of(documents: readonly Document[], protocol: string, port: number): Document[] {
+  return documents.filter((d) => d.packetd.protocol === protocol && d.server.port === port);
+}
+
+/** `OPERATION target STATUS`, for comparisons. */
+export function lines(documents: readonly Document[]): string[] {
+  return documents.map((d) =>
+    [d.packetd.operation, d.packetd.target, d.packetd.status].filter(Boolean).join(' '),
+  );
+}
+
+/** The value at a dotted path of a document. */
+export function at(document: Document, path: string): unknown {
+  return path
+    .split('.')
+    .reduce<unknown>((value, key) => (value as Record<string, unknown> | undefined)?.[key], document);
 }

@@ -233,16 +233,31 @@ export class ElasticsearchOutput implements Output {
   /** Templates of the data streams, made before the first document; tried until the server is there. */
   private async setUp(): Promise<void> {
     const backoff = new Backoff();
+    let plain = false;
     while (!this.closing.signal.aborted) {
       try {
-        const lifecycle = await this.putLifecycle();
+        const lifecycle = plain ? undefined : await this.putLifecycle();
         for (const { name, body } of indexTemplates(this.config.namespace, lifecycle)) {
-          await this.client.indices.putIndexTemplate({ name, ...(body as object) });
+          await this.client.indices.putIndexTemplate({ name, ...(plain ? withoutLicensed(body) : body) } as {
+            name: string;
+          });
         }
         this.reachable = true;
         return;
       } catch (error) {
         const { status, reason, after } = describe(error);
+        if (isRefusal(status) && !plain) {
+          // A build without the licensed field types, or without lifecycles.
+          plain = true;
+          continue;
+        }
+        if (isRefusal(status)) {
+          this.log.error('elasticsearch refused the index templates; documents get its own mapping', {
+            status,
+            reason,
+          });
+          return;
+        }
         this.log.warn('elasticsearch does not take the index templates; trying again', { status, reason });
         await pause(backoff.delay(after), this.closing.signal);
       }
@@ -292,6 +307,15 @@ function clientOptions(config: ElasticsearchConfig): ClientOptions {
 /** A whole request that the server will never take: malformed or forbidden, but not a wrong password. */
 function isRefusal(status: number): boolean {
   return status === 400 || status === 413;
+}
+
+/** The template with `keyword` for `constant_keyword`, which only licensed builds have. */
+function withoutLicensed(body: object): object {
+  return JSON.parse(
+    JSON.stringify(body, (_, value: { type?: string }) =>
+      value?.type === 'constant_keyword' ? { type: 'keyword' } : value,
+    ),
+  ) as object;
 }
 
 /** Status (0 where the server was not reached), reason without the request's body, and what Retry-After asks for. */

@@ -20,7 +20,8 @@ export function vmBucket(value: number): number {
   if (value <= 0) return -1;
   const position = (Math.log10(value) - FIRST_DECADE) * PER_DECADE;
   if (position < 0) return -1;
-  if (position >= VM_BUCKETS) return VM_BUCKETS;
+  // The largest bound belongs to the last bucket, though its position is past it.
+  if (position >= VM_BUCKETS) return value > 10 ** LAST_DECADE ? VM_BUCKETS : VM_BUCKETS - 1;
   const index = Math.floor(position);
   // The upper bound belongs to the bucket.
   return position === index && index > 0 ? index - 1 : index;

@@ -16,10 +16,12 @@ export interface MetricsConfig {
 
 export class MetricsOutput implements Output {
   readonly name = 'metrics';
+  /** Remote write accepts all batches of an interval together. */
+  readonly window = 4096;
   private readonly registry: MetricsRegistry;
   private readonly remote: RemoteWriter | null;
 
-  /** Throws LabelError. */
+  /** Throws LabelError or EndpointError. */
   constructor(config: MetricsConfig, log: Log) {
     this.registry = new MetricsRegistry(config.storage);
     this.remote =
@@ -33,15 +35,17 @@ export class MetricsOutput implements Output {
   }
 
   write(batch: Batch): Promise<void> {
+    const { length } = batch.decoded.roundtrips;
     this.registry.take(batch.decoded, Date.now());
     countSensor(batch);
-    health.records.inc({ output: this.name, result: 'written' }, batch.decoded.roundtrips.length);
-    return this.remote === null ? Promise.resolve() : this.remote.accepted();
+    // Holds no batch: many may wait.
+    const accepted = this.remote?.accepted() ?? Promise.resolve();
+    return accepted.then(() => health.records.inc({ output: this.name, result: 'written' }, length));
   }
 
   /** Text for a scraper; OpenMetrics has exemplars. */
   render(openMetrics: boolean): string {
-    if (this.remote === null) this.registry.expire(Date.now());
+    if (this.remote === null) this.registry.expire(Date.now(), false);
     return renderFamilies(this.registry.families(), openMetrics);
   }
 

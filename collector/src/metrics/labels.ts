@@ -18,7 +18,8 @@ export interface Labels {
 /** Throws LabelError. */
 export function labelsOf(protocol: ProtocolTelemetry, wanted: readonly string[] | undefined): Labels {
   const fallback = protocol.labels.has(STATUS_CODE) ? [...DEFAULT_LABELS, STATUS_CODE] : DEFAULT_LABELS;
-  const names = wanted ?? fallback;
+  // A name twice would be a label twice, which backends refuse.
+  const names = [...new Set(wanted ?? fallback)];
   const readers = names.map((name) => {
     const reader = protocol.labels.get(name) ?? ENVELOPE_LABELS.get(name);
     if (reader !== undefined) return reader;

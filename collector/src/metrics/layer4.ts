@@ -2,7 +2,7 @@
 import { type EndpointStats, Transport } from '@packetd/proto/gen/packetd/v1/roundtrip_pb';
 import { addressText } from '@packetd/proto/telemetry/address';
 import { LabelError } from './labels.js';
-import { Family, type FamilyOptions } from './store.js';
+import { Family, type FamilyKind, type FamilyOptions, LabelSet } from './store.js';
 
 const LABELS: ReadonlyMap<string, (stats: EndpointStats, sensor: string) => string> = new Map<
   string,
@@ -19,7 +19,6 @@ const TCP: readonly (readonly [name: string, help: string, value: (stats: Endpoi
   ['connections_reset_total', 'Connections ended by RST.', (s) => s.connectionsReset],
   ['retransmitted_segments_total', 'Segments sent again.', (s) => s.retransmittedSegments],
   ['out_of_order_segments_total', 'Segments that overtook another.', (s) => s.outOfOrderSegments],
-  ['handshakes_total', 'Handshakes whose time was measured.', (s) => s.handshakes],
 ];
 const BOTH: readonly (readonly [name: string, help: string, value: (stats: EndpointStats) => bigint])[] = [
   ['client_packets_total', 'Packets from clients.', (s) => s.clientPackets],
@@ -27,18 +26,22 @@ const BOTH: readonly (readonly [name: string, help: string, value: (stats: Endpo
   ['server_packets_total', 'Packets from the server.', (s) => s.serverPackets],
   ['server_bytes_total', 'Payload bytes from the server.', (s) => s.serverBytes],
 ];
+/** Gauges of several capture threads or servers cannot be added up here, so a gauge always has every label. */
+const GAUGE_LABELS = [...LABELS.keys(), 'worker'];
 const NANOS = 1e9;
 
 export class Layer4 {
   private readonly families = new Map<string, Family>();
+  private readonly names: readonly string[];
   private readonly readers: readonly ((stats: EndpointStats, sensor: string) => string)[];
 
   /** Throws LabelError. */
   constructor(
-    private readonly names: readonly string[],
+    names: readonly string[],
     private readonly options: FamilyOptions,
   ) {
-    this.readers = names.map((name) => {
+    this.names = [...new Set(names)];
+    this.readers = this.names.map((name) => {
       const reader = LABELS.get(name);
       if (reader !== undefined) return reader;
       throw new LabelError(
@@ -52,35 +55,30 @@ export class Layer4 {
   }
 
   take(stats: EndpointStats, sensor: string, nowMs: number): void {
-    const labels = this.readers.map((read) => read(stats, sensor));
+    const labels = new LabelSet(this.readers.map((read) => read(stats, sensor)));
     const prefix = stats.transport === Transport.UDP ? 'udp' : 'tcp';
     for (const [name, help, value] of BOTH)
       this.count(`${prefix}_${name}`, help, labels, Number(value(stats)), nowMs);
     if (prefix === 'udp') return;
     for (const [name, help, value] of TCP)
       this.count(`tcp_${name}`, help, labels, Number(value(stats)), nowMs);
-    this.count(
-      'tcp_handshake_seconds_total',
-      'Time of those handshakes, from the SYN to the ACK that ends them.',
-      labels,
-      Number(stats.handshakeNano) / NANOS,
-      nowMs,
+    const duration = this.family(
+      'tcp_handshake_duration_seconds',
+      'summary',
+      'From the SYN to the ACK that ends the handshake.',
+      this.names,
     );
-    // Of each sensor: several may see the same server.
-    const withSensor = this.names.includes('sensor') ? this.names : [...this.names, 'sensor'];
-    const values = this.names.includes('sensor') ? labels : [...labels, sensor];
-    this.family('tcp_connections_active', 'gauge', 'Connections that are open.', withSensor).set(
-      values,
-      Number(stats.connectionsActive),
-      nowMs,
-    );
+    duration.addAll(labels, Number(stats.handshakes), Number(stats.handshakeNano) / NANOS, nowMs);
+    const active = this.family('tcp_connections_active', 'gauge', 'Connections that are open.', GAUGE_LABELS);
+    const all = [...Array.from(LABELS.values(), (read) => read(stats, sensor)), String(stats.worker)];
+    active.set(new LabelSet(all), Number(stats.connectionsActive), nowMs);
   }
 
-  private count(name: string, help: string, labels: readonly string[], amount: number, nowMs: number): void {
+  private count(name: string, help: string, labels: LabelSet, amount: number, nowMs: number): void {
     this.family(name, 'counter', help, this.names).add(labels, amount, nowMs);
   }
 
-  private family(name: string, kind: 'counter' | 'gauge', help: string, labels: readonly string[]): Family {
+  private family(name: string, kind: FamilyKind, help: string, labels: readonly string[]): Family {
     let family = this.families.get(name);
     if (family === undefined) {
       family = new Family(name, kind, help, labels, [], this.options);

@@ -2,9 +2,9 @@
 import type { RoundTrip, RoundTripBatch } from '@packetd/proto/gen/packetd/v1/roundtrip_pb';
 import { compileProtocols, type MetricReader } from '@packetd/proto/telemetry/labels';
 import { BYTE_BUCKETS, DURATION_BUCKETS } from './histogram.js';
-import { type Labels, labelsOf } from './labels.js';
+import { LabelError, type Labels, labelsOf } from './labels.js';
 import { Layer4 } from './layer4.js';
-import { Family, type Series } from './store.js';
+import { Family, LabelSet, type Series } from './store.js';
 
 export interface StorageConfig {
   /** A series that has not grown for so long is dropped. */
@@ -39,7 +39,12 @@ export class MetricsRegistry {
       vm: config.vmHistogram,
       native: config.nativeHistograms,
     };
-    for (const protocol of compileProtocols()) {
+    const protocols = compileProtocols();
+    refuseUnknown(
+      Object.keys(config.labels),
+      protocols.map(({ name }) => name),
+    );
+    for (const protocol of protocols) {
       const labels = labelsOf(protocol, config.labels[protocol.name]);
       const family = (
         name: string,
@@ -76,11 +81,12 @@ export class MetricsRegistry {
     for (const stats of batch.endpoints) this.layer4.take(stats, sensor, nowMs);
   }
 
-  /** Takes out idle series; answers them for their staleness markers. */
-  expire(nowMs: number): { family: Family; series: Series }[] {
+  /** Takes out idle series, with `onlySent` those that remote write has sent; answers them for their staleness markers. */
+  expire(nowMs: number, onlySent: boolean): { family: Family; series: Series }[] {
     const gone: { family: Family; series: Series }[] = [];
     for (const family of this.families()) {
-      for (const series of family.expire(nowMs - this.config.expiredMs)) gone.push({ family, series });
+      for (const series of family.expire(nowMs - this.config.expiredMs, onlySent))
+        gone.push({ family, series });
     }
     return gone;
   }
@@ -97,7 +103,7 @@ export class MetricsRegistry {
   private record(record: RoundTrip, nowMs: number): void {
     const metrics = this.protocols.get(record.detail.case ?? '');
     if (metrics === undefined) return;
-    const labels = metrics.labels.readers.map((read) => read(record));
+    const labels = new LabelSet(metrics.labels.readers.map((read) => read(record)));
     metrics.requests.add(labels, 1, nowMs);
     const traceId = record.trace === undefined ? '' : Buffer.from(record.trace.traceId).toString('hex');
     metrics.duration.observe(labels, Number(record.durationNano) / NANOS, nowMs, traceId);
@@ -108,4 +114,13 @@ export class MetricsRegistry {
       else family.observe(labels, value, nowMs, traceId);
     }
   }
+}
+
+/** Throws LabelError. */
+function refuseUnknown(wanted: readonly string[], known: readonly string[]): void {
+  const unknown = wanted.find((name) => !known.includes(name));
+  if (unknown === undefined) return;
+  throw new LabelError(
+    `processor: there is no protocol '${unknown}'; there are ${known.toSorted().join(', ')}`,
+  );
 }

@@ -2,11 +2,13 @@
 import { compress } from 'snappy';
 import { health } from '../health.js';
 import type { Log } from '../log.js';
-import { Backoff, pause, retryAfterMs } from '../retry.js';
+import { type Answer, Poster } from '../post.js';
+import { Backoff, ClosedError, pause } from '../retry.js';
 import type { MetricsRegistry } from './registry.js';
 import { WriteRequests } from './write-request.js';
 
 export interface RemoteWriteConfig {
+  /** http://host:port/api/v1/write */
   readonly endpoint: string;
   readonly intervalMs: number;
   readonly timeoutMs: number;
@@ -14,34 +16,58 @@ export interface RemoteWriteConfig {
 }
 
 const NAME = 'metrics';
+/** Uncompressed; a request is over it by one series at most. */
 const MAX_REQUEST_BYTES = 1 << 20;
-/** With so many batches open, samples are sent before their time. */
+/** With so many batches open, samples are sent before their time, … */
 const EAGER_BATCHES = 128;
+/** … but not more often than this. */
 const EAGER_MS = 1000;
+/** Types and help texts go along this often. */
+const METADATA_MS = 60_000;
+/** Between two samples of a series, with room for the 0 of one that came back after its staleness marker. */
+const STEP_MS = 2;
 const TOO_MANY_REQUESTS = 429;
 
+const HEADERS = {
+  'content-type': 'application/x-protobuf',
+  'content-encoding': 'snappy',
+  'x-prometheus-remote-write-version': '0.1.0',
+};
+
+interface Waiting {
+  readonly resolve: () => void;
+  readonly reject: (error: Error) => void;
+}
+
 export class RemoteWriter {
+  /** The last attempt reached the backend. */
+  reachable = true;
   private readonly closing = new AbortController();
-  private waiting: (() => void)[] = [];
+  private readonly poster: Poster;
   private readonly loop: Promise<void>;
+  private waiting: Waiting[] = [];
   private wake: (() => void) | null = null;
   private ending = false;
-  /** The last attempt was accepted. */
-  reachable = true;
+  private sentMs = 0;
+  private metadataMs = 0;
 
+  /** Throws EndpointError. */
   constructor(
     private readonly registry: MetricsRegistry,
     private readonly instance: string,
     private readonly config: RemoteWriteConfig,
     private readonly log: Log,
   ) {
+    const headers = { ...HEADERS, ...config.headers };
+    this.poster = new Poster('exporter.metrics.endpoint', config.endpoint, headers, config.timeoutMs);
     this.loop = this.run();
   }
 
   /** Resolves when what the registry holds now has been accepted. */
   accepted(): Promise<void> {
-    return new Promise((resolve) => {
-      this.waiting.push(resolve);
+    if (this.ending) return Promise.reject(new ClosedError(NAME));
+    return new Promise((resolve, reject) => {
+      this.waiting.push({ resolve, reject });
       if (this.waiting.length >= EAGER_BATCHES) this.wake?.();
     });
   }
@@ -56,96 +82,117 @@ export class RemoteWriter {
   }
 
   private async run(): Promise<void> {
-    let sentMs = 0;
-    while (!this.closing.signal.aborted) {
-      if (!this.ending) await this.nextTime();
-      // Never twice at one time: a sample replaces none.
-      const now = Math.max(Date.now(), sentMs + 1);
-      const left = EAGER_MS - (now - sentMs);
-      if (left > 0 && !this.ending) await pause(left, this.closing.signal);
-      sentMs = Math.max(Date.now(), sentMs + 1);
+    const { signal } = this.closing;
+    for (let last = false; !last; ) {
+      await this.nextTime();
+      last = this.ending;
       const waiting = this.waiting;
       this.waiting = [];
-      const requests = this.snapshot(sentMs);
-      for (const request of requests) await this.send(request);
-      if (this.closing.signal.aborted) break;
-      for (const resolve of waiting) resolve();
-      if (this.ending) break;
+      const afterMs = this.sentMs;
+      this.sentMs = Math.max(Date.now(), afterMs + STEP_MS);
+      await this.sendAll(afterMs, this.sentMs);
+      if (signal.aborted) {
+        for (const { reject } of [...waiting, ...this.waiting]) reject(new ClosedError(NAME));
+        return;
+      }
+      for (const { resolve } of waiting) resolve();
     }
   }
 
-  private nextTime(): Promise<void> {
+  private async nextTime(): Promise<void> {
+    const { intervalMs } = this.config;
+    const soonest = Math.min(intervalMs, EAGER_MS);
+    await this.sleep(soonest, () => this.ending);
+    await this.sleep(intervalMs - soonest, () => this.ending || this.waiting.length >= EAGER_BATCHES);
+  }
+
+  /** Waits `ms`, or until `wake` is called and finds `over`. */
+  private sleep(ms: number, over: () => boolean): Promise<void> {
+    if (over()) return Promise.resolve();
     return new Promise((resolve) => {
       const done = () => {
         clearTimeout(timer);
         this.wake = null;
         resolve();
       };
-      const timer = setTimeout(done, this.config.intervalMs);
-      this.wake = done;
-      this.closing.signal.addEventListener('abort', done, { once: true });
+      const timer = setTimeout(done, ms);
+      this.wake = () => {
+        if (over()) done();
+      };
     });
   }
 
-  private snapshot(timeMs: number): Uint8Array[] {
-    const requests: Uint8Array[] = [];
-    const writer = new WriteRequests(this.instance, MAX_REQUEST_BYTES, (bytes) =>
-      requests.push(bytes.slice()),
-    );
-    for (const { family, series } of this.registry.expire(timeMs)) writer.stale(family, series, timeMs);
-    for (const family of this.registry.families()) {
-      for (const series of family.series.values()) writer.series(family, series, timeMs);
+  /**
+   * Sends what every series is at `timeMs`. Requests are made one after the other, each when the one before
+   * has been accepted, so that there is never more than one in memory.
+   */
+  private async sendAll(afterMs: number, timeMs: number): Promise<void> {
+    const requests = new WriteRequests(this.instance);
+    const describe = timeMs - this.metadataMs >= METADATA_MS;
+    if (describe) this.metadataMs = timeMs;
+    const gone = this.registry.expire(timeMs, true);
+    // Those that are made while requests are sent belong to the next time.
+    const held = [...this.registry.families()].map((family) => ({
+      family,
+      all: [...family.series.values()],
+    }));
+    for (const { family, series } of gone) {
+      requests.stale(family, series, timeMs);
+      await this.sendIfLong(requests);
     }
-    writer.finish();
-    return requests;
+    for (const { family, all } of held) {
+      if (describe && all.length > 0) requests.metadata(family);
+      for (const series of all) {
+        requests.series(family, series, afterMs, timeMs);
+        await this.sendIfLong(requests);
+      }
+    }
+    if (requests.length > 0) await this.send(requests.take());
+  }
+
+  private async sendIfLong(requests: WriteRequests): Promise<void> {
+    if (requests.length >= MAX_REQUEST_BYTES) await this.send(requests.take());
   }
 
   /** Tries until the request is accepted, or refused for good, or the writer closed. */
   private async send(request: Uint8Array): Promise<void> {
-    const body = new Uint8Array(await compress(Buffer.from(request)));
+    const { buffer, byteOffset, byteLength } = request;
+    const body = new Uint8Array(await compress(Buffer.from(buffer, byteOffset, byteLength)));
     const backoff = new Backoff();
     const { signal } = this.closing;
     while (!signal.aborted) {
-      let askedMs = 0;
-      try {
-        const response = await fetch(this.config.endpoint, {
-          method: 'POST',
-          headers: {
-            'content-type': 'application/x-protobuf',
-            'content-encoding': 'snappy',
-            'x-prometheus-remote-write-version': '0.1.0',
-            'user-agent': 'packetd',
-            ...this.config.headers,
-          },
-          body,
-          signal: AbortSignal.any([signal, AbortSignal.timeout(this.config.timeoutMs)]),
-        });
-        const text = await response.text();
-        this.reachable = true;
-        if (response.ok) {
+      const answer = await this.attempt(body);
+      if (answer !== null) {
+        const { status } = answer;
+        if (status >= 200 && status < 300) {
           health.batches.inc({ output: NAME, result: 'written' });
           return;
         }
-        if (response.status < 500 && response.status !== TOO_MANY_REQUESTS) {
+        if (status < 500 && status !== TOO_MANY_REQUESTS) {
           health.batches.inc({ output: NAME, result: 'refused' });
-          this.log.warn('remote write was refused; these samples are left out', {
-            status: response.status,
-            reason: text.slice(0, 300).trim(),
-          });
+          const reason = new TextDecoder().decode(answer.body.subarray(0, 300)).trim();
+          this.log.warn('remote write was refused; these samples are left out', { status, reason });
           return;
         }
-        askedMs = retryAfterMs(response.headers.get('retry-after'));
-        this.log.warn('remote write failed; trying again', { status: response.status });
-      } catch (error) {
-        if (signal.aborted) return;
-        this.reachable = false;
-        const { message, cause } = error as Error;
-        this.log.warn('remote write failed; trying again', {
-          reason: (cause as Error | undefined)?.message ?? message,
-        });
+        this.log.warn('remote write failed; trying again', { status });
       }
+      if (signal.aborted) return;
       health.retries.inc({ output: NAME });
-      await pause(backoff.delay(askedMs), signal);
+      await pause(backoff.delay(answer?.retryAfterMs), signal);
+    }
+  }
+
+  /** null where nobody answered. */
+  private async attempt(body: Uint8Array<ArrayBuffer>): Promise<Answer | null> {
+    try {
+      const answer = await this.poster.post(body, this.closing.signal);
+      this.reachable = true;
+      return answer;
+    } catch (error) {
+      if (this.closing.signal.aborted) return null;
+      this.reachable = false;
+      this.log.warn('remote write failed; trying again', { reason: (error as Error).message });
+      return null;
     }
   }
 }

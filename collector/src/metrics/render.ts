@@ -6,9 +6,8 @@ export function renderFamilies(families: Iterable<Family>, openMetrics: boolean)
   const lines: string[] = [];
   for (const family of families) {
     if (family.series.size === 0) continue;
-    // OpenMetrics names a counter's family without its suffix.
-    const name = openMetrics && family.kind === 'counter' ? family.name.replace(/_total$/, '') : family.name;
-    lines.push(`# HELP ${name} ${family.help}`, `# TYPE ${name} ${family.kind}`);
+    const { name, kind } = openMetrics ? openMetricsFamily(family) : family;
+    lines.push(`# HELP ${name} ${family.help}`, `# TYPE ${name} ${kind}`);
     for (const series of family.series.values()) renderSeries(lines, family, series, openMetrics);
   }
   if (openMetrics) lines.push('# EOF');
@@ -17,9 +16,8 @@ export function renderFamilies(families: Iterable<Family>, openMetrics: boolean)
 
 function renderSeries(lines: string[], family: Family, series: Series, openMetrics: boolean): void {
   if (series.buckets === null) {
-    const suffix =
-      openMetrics && family.kind === 'counter' && !family.name.endsWith('_total') ? '_total' : '';
-    lines.push(`${family.name}${suffix}${labelText(family, series)} ${series.value}`);
+    if (family.kind === 'summary') sumAndCount(lines, family, series);
+    else lines.push(`${family.name}${labelText(family, series)} ${series.value}`);
     return;
   }
   if (series.vm !== null) {
@@ -37,10 +35,23 @@ function renderSeries(lines: string[], family: Family, series: Series, openMetri
       lines.push(`${family.name}_bucket${labelText(family, series, ['le', bound])} ${count}${mark}`);
     });
   }
-  lines.push(
-    `${family.name}_sum${labelText(family, series)} ${series.sum}`,
-    `${family.name}_count${labelText(family, series)} ${series.value}`,
-  );
+  sumAndCount(lines, family, series);
+}
+
+function sumAndCount(lines: string[], family: Family, series: Series): void {
+  const labels = labelText(family, series);
+  lines.push(`${family.name}_sum${labels} ${series.sum}`, `${family.name}_count${labels} ${series.value}`);
+}
+
+/**
+ * OpenMetrics names a counter's family without the suffix that its samples must have. Another counter
+ * keeps its name, the same as in remote write, and has no type.
+ */
+function openMetricsFamily({ name, kind }: Family): { name: string; kind: string } {
+  if (kind !== 'counter') return { name, kind };
+  return name.endsWith('_total')
+    ? { name: name.slice(0, -'_total'.length), kind }
+    : { name, kind: 'unknown' };
 }
 
 /** OpenMetrics writes a bound as a float. */

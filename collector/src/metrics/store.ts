@@ -1,6 +1,7 @@
 /**
- * Series of counters, gauges and histograms in memory. A family is one metric name with one list of
- * labels; each holds at most its budget of series, the rest is counted together as `_other`.
+ * Series of counters, gauges, histograms and summaries in memory. A family is one metric name with one
+ * list of labels; each holds at most its budget of series, the rest is counted together as `_other`.
+ * Of gauges the rest is left out, for it has no common value.
  */
 import { NATIVE_ZERO_THRESHOLD, nativeBucket, vmBucket } from './histogram.js';
 
@@ -15,7 +16,7 @@ export interface Exemplar {
 }
 
 export class Series {
-  /** Value of a counter or gauge, number of observations of a histogram. */
+  /** Value of a counter or gauge, number of observations of a histogram or summary. */
   value = 0;
   sum = 0;
   /** Per bucket of the family, not cumulative; the last is +Inf. */
@@ -26,14 +27,29 @@ export class Series {
   nativeZero = 0;
   exemplar: Exemplar | null = null;
   grownMs = 0;
+  /** When it was written by remote write for the last time; -1 before the first. */
+  sentMs = -1;
 
   constructor(
     readonly labels: readonly string[],
     family: Family,
+    readonly createdMs: number,
   ) {
     this.buckets = family.kind === 'histogram' ? new Float64Array(family.bounds.length + 1) : null;
     this.vm = family.kind === 'histogram' && family.options.vm ? new Map() : null;
     this.native = family.kind === 'histogram' && family.options.native ? new Map() : null;
+  }
+}
+
+/** Values of the labels of one series; made once for all families that have the same labels. */
+export class LabelSet {
+  /** Values come from the network, so no separator is safe: each has its length before it. */
+  readonly key: string;
+
+  constructor(readonly values: readonly string[]) {
+    let key = '';
+    for (const value of values) key += `${value.length}:${value}`;
+    this.key = key;
   }
 }
 
@@ -43,30 +59,41 @@ export interface FamilyOptions {
   readonly native: boolean;
 }
 
+export type FamilyKind = 'counter' | 'gauge' | 'histogram' | 'summary';
+
 export class Family {
   readonly series = new Map<string, Series>();
-  /** Observations that went to `_other`. */
-  overflowed = 0;
+  private readonly others: LabelSet;
 
   constructor(
     readonly name: string,
-    readonly kind: 'counter' | 'gauge' | 'histogram',
+    readonly kind: FamilyKind,
     readonly help: string,
     readonly labelNames: readonly string[],
     readonly bounds: readonly number[],
     readonly options: FamilyOptions,
-  ) {}
+  ) {
+    this.others = new LabelSet(labelNames.map(() => OTHER));
+  }
 
-  add(labels: readonly string[], amount: number, nowMs: number): void {
+  add(labels: LabelSet, amount: number, nowMs: number): void {
     const series = this.at(labels, nowMs);
     series.value += amount;
   }
 
-  set(labels: readonly string[], value: number, nowMs: number): void {
-    this.at(labels, nowMs).value = value;
+  /** Adds so many observations, whose values have the sum `sum`, to a summary. */
+  addAll(labels: LabelSet, count: number, sum: number, nowMs: number): void {
+    const series = this.at(labels, nowMs);
+    series.value += count;
+    series.sum += sum;
   }
 
-  observe(labels: readonly string[], value: number, nowMs: number, traceId: string): void {
+  set(labels: LabelSet, value: number, nowMs: number): void {
+    const full = this.series.size >= this.options.budget && !this.series.has(labels.key);
+    if (!full) this.at(labels, nowMs).value = value;
+  }
+
+  observe(labels: LabelSet, value: number, nowMs: number, traceId: string): void {
     const series = this.at(labels, nowMs);
     series.value++;
     series.sum += value;
@@ -87,33 +114,25 @@ export class Family {
     return i;
   }
 
-  /** Takes out the series that have not grown since `beforeMs`. */
-  expire(beforeMs: number): Series[] {
+  /** Takes out the series that have not grown since `beforeMs`; with `onlySent`, not before all growth was sent. */
+  expire(beforeMs: number, onlySent: boolean): Series[] {
     const gone: Series[] = [];
     for (const [key, series] of this.series) {
-      if (series.grownMs >= beforeMs) continue;
+      if (series.grownMs >= beforeMs || (onlySent && series.sentMs <= series.grownMs)) continue;
       this.series.delete(key);
       gone.push(series);
     }
     return gone;
   }
 
-  private at(labels: readonly string[], nowMs: number): Series {
-    const key = labels.join('\u0000');
-    let series = this.series.get(key);
+  private at(labels: LabelSet, nowMs: number): Series {
+    let series = this.series.get(labels.key);
     if (series === undefined) {
-      if (this.series.size >= this.options.budget) {
-        this.overflowed++;
-        const others = this.labelNames.map(() => OTHER);
-        const otherKey = others.join('\u0000');
-        series = this.series.get(otherKey);
-        if (series === undefined) {
-          series = new Series(others, this);
-          this.series.set(otherKey, series);
-        }
-      } else {
-        series = new Series([...labels], this);
-        this.series.set(key, series);
+      const set = this.series.size < this.options.budget ? labels : this.others;
+      series = this.series.get(set.key);
+      if (series === undefined) {
+        series = new Series(set.values, this, nowMs);
+        this.series.set(set.key, series);
       }
     }
     series.grownMs = nowMs;

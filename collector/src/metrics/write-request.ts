@@ -13,6 +13,7 @@ const tag = (field: number, type: number) => field * 8 + type;
 
 const Tag = {
   REQUEST_TIMESERIES: tag(1, BYTES),
+  REQUEST_METADATA: tag(3, BYTES),
   SERIES_LABELS: tag(1, BYTES),
   SERIES_SAMPLES: tag(2, BYTES),
   SERIES_EXEMPLARS: tag(3, BYTES),
@@ -34,84 +35,103 @@ const Tag = {
   HISTOGRAM_TIMESTAMP: tag(15, VARINT),
   SPAN_OFFSET: tag(1, VARINT),
   SPAN_LENGTH: tag(2, VARINT),
+  METADATA_TYPE: tag(1, VARINT),
+  METADATA_FAMILY_NAME: tag(2, BYTES),
+  METADATA_HELP: tag(4, BYTES),
 } as const;
+
+/** MetricMetadata.MetricType */
+const MetricType = { counter: 1, gauge: 2, histogram: 3, summary: 5 } as const;
 
 /** The signalling NaN that marks a series as gone, in two halves. */
 const STALE_HIGH = 0x7ff00000;
 const STALE_LOW = 2;
-
-/** Receives requests: bytes of one WriteRequest, borrowed until the call returns. */
-export type RequestSink = (bytes: Uint8Array) => void;
 
 type Label = readonly [name: string, value: string];
 
 export class WriteRequests {
   private readonly writer = new WireWriter(1 << 20);
 
-  /** A request is handed to `sink` when it is longer than `maxBytes`. */
-  constructor(
-    private readonly instance: string,
-    private readonly maxBytes: number,
-    private readonly sink: RequestSink,
-  ) {}
+  constructor(private readonly instance: string) {}
 
-  /** All samples of a series, at one time. */
-  series(family: Family, series: Series, timeMs: number): void {
-    const { buckets, vm, native } = series;
-    if (buckets === null) {
-      this.one(family.name, this.labels(family, series), series.value, timeMs);
+  /** Bytes written since `take`. */
+  get length(): number {
+    return this.writer.length;
+  }
+
+  /** The request so far, borrowed until something is written again. */
+  take(): Uint8Array {
+    const request = this.writer.bytes.subarray(0, this.writer.length);
+    this.writer.reset();
+    return request;
+  }
+
+  /** Type and help of a family. */
+  metadata(family: Family): void {
+    const w = this.writer;
+    const mark = w.begin(Tag.REQUEST_METADATA);
+    w.uint(Tag.METADATA_TYPE, MetricType[family.kind]);
+    w.string(Tag.METADATA_FAMILY_NAME, family.name);
+    w.string(Tag.METADATA_HELP, family.help);
+    w.end(mark);
+  }
+
+  /**
+   * The samples of a series. What only grows has been 0 before: at its first time the series gets that
+   * sample too, from when it was made, without which `rate` and `increase` would miss its first value.
+   * The 0 is later than `afterMs`, when the same series may have been marked as gone, and earlier than
+   * `timeMs`.
+   */
+  series(family: Family, series: Series, afterMs: number, timeMs: number): void {
+    const { exemplar, native, sentMs, createdMs } = series;
+    const isNew = sentMs < 0 && family.kind !== 'gauge';
+    const zeroMs = isNew ? Math.max(Math.min(createdMs, timeMs - 1), afterMs + 1) : -1;
+    const fresh = exemplar !== null && exemplar.timeMs > sentMs ? exemplar : null;
+    this.each(family, series, (name, labels, value, marked) => {
+      this.one(name, labels, value, zeroMs, timeMs, marked ? fresh : null);
+    });
+    if (native !== null) this.native(family, series, native, zeroMs, timeMs);
+    series.sentMs = timeMs;
+  }
+
+  /** Staleness markers for everything that `series` wrote. */
+  stale(family: Family, series: Series, timeMs: number): void {
+    this.each(family, series, (name, labels) => this.one(name, labels, null, -1, timeMs, null));
+    if (series.native !== null) this.staleNative(family, series, timeMs);
+  }
+
+  /** Calls `visit` for every sample but the native histogram; `marked` says that the exemplar belongs to it. */
+  private each(
+    family: Family,
+    series: Series,
+    visit: (name: string, labels: readonly Label[], value: number, marked: boolean) => void,
+  ): void {
+    const { buckets, vm, exemplar } = series;
+    const own = this.labels(family, series);
+    if (buckets === null && family.kind !== 'summary') {
+      visit(family.name, own, series.value, false);
       return;
     }
     if (vm !== null) {
       for (const [bucket, count] of vm) {
-        this.one(
+        visit(
           `${family.name}_bucket`,
           this.labels(family, series, ['vmrange', vmRange(bucket)]),
           count,
-          timeMs,
+          false,
         );
       }
-    } else {
-      const { exemplar } = series;
+    } else if (buckets !== null) {
       const marked = exemplar === null ? -1 : family.bucketOf(exemplar.value);
       let count = 0;
-      buckets.forEach((own, i) => {
-        count += own;
+      buckets.forEach((inBucket, i) => {
+        count += inBucket;
         const bound = i < family.bounds.length ? String(family.bounds[i]) : '+Inf';
-        const labels = this.labels(family, series, ['le', bound]);
-        this.one(`${family.name}_bucket`, labels, count, timeMs, i === marked ? exemplar : null);
+        visit(`${family.name}_bucket`, this.labels(family, series, ['le', bound]), count, i === marked);
       });
     }
-    this.one(`${family.name}_sum`, this.labels(family, series), series.sum, timeMs);
-    this.one(`${family.name}_count`, this.labels(family, series), series.value, timeMs);
-    if (native !== null) this.native(family, series, native, timeMs);
-  }
-
-  /** Staleness markers for every series that `series` would have written. */
-  stale(family: Family, series: Series, timeMs: number): void {
-    const { buckets, vm } = series;
-    if (buckets === null) {
-      this.one(family.name, this.labels(family, series), null, timeMs);
-      return;
-    }
-    if (vm !== null) {
-      for (const bucket of vm.keys()) {
-        this.one(
-          `${family.name}_bucket`,
-          this.labels(family, series, ['vmrange', vmRange(bucket)]),
-          null,
-          timeMs,
-        );
-      }
-    } else {
-      for (let i = 0; i < buckets.length; i++) {
-        const bound = i < family.bounds.length ? String(family.bounds[i]) : '+Inf';
-        this.one(`${family.name}_bucket`, this.labels(family, series, ['le', bound]), null, timeMs);
-      }
-    }
-    this.one(`${family.name}_sum`, this.labels(family, series), null, timeMs);
-    this.one(`${family.name}_count`, this.labels(family, series), null, timeMs);
-    if (series.native !== null) this.staleNative(family, series, timeMs);
+    visit(`${family.name}_sum`, own, series.sum, false);
+    visit(`${family.name}_count`, own, series.value, false);
   }
 
   /** A histogram is marked by its sum. */
@@ -127,16 +147,6 @@ export class WriteRequests {
     w.end(mark);
   }
 
-  /** Hands on what is left. */
-  finish(): void {
-    if (this.writer.length > 0) this.flush();
-  }
-
-  private flush(): void {
-    this.sink(this.writer.bytes.subarray(0, this.writer.length));
-    this.writer.reset();
-  }
-
   /** Labels must be sorted by name; `__name__` comes first by itself. */
   private labels(family: Family, series: Series, further?: Label): Label[] {
     const labels: Label[] = [];
@@ -148,22 +158,20 @@ export class WriteRequests {
     return labels.sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
   }
 
-  /** One series with one sample; `value` null marks it as gone. */
+  /** One series with one sample, before it 0 where `zeroMs` is a time; `value` null marks it as gone. */
   private one(
     name: string,
     labels: readonly Label[],
     value: number | null,
+    zeroMs: number,
     timeMs: number,
-    exemplar: Exemplar | null = null,
+    exemplar: Exemplar | null,
   ): void {
     const w = this.writer;
     const mark = w.begin(Tag.REQUEST_TIMESERIES);
     this.writeLabels(name, labels);
-    const sample = w.begin(Tag.SERIES_SAMPLES);
-    if (value === null) w.fixed64(Tag.SAMPLE_VALUE, STALE_LOW, STALE_HIGH);
-    else w.double(Tag.SAMPLE_VALUE, value);
-    w.uint(Tag.SAMPLE_TIMESTAMP, timeMs);
-    w.end(sample);
+    if (zeroMs >= 0) this.sample(0, zeroMs);
+    this.sample(value, timeMs);
     if (exemplar !== null) {
       const at = w.begin(Tag.SERIES_EXEMPLARS);
       this.label(Tag.EXEMPLAR_LABELS, 'trace_id', exemplar.traceId);
@@ -172,13 +180,36 @@ export class WriteRequests {
       w.end(at);
     }
     w.end(mark);
-    if (w.length >= this.maxBytes) this.flush();
   }
 
-  private native(family: Family, series: Series, counts: Map<number, number>, timeMs: number): void {
+  private sample(value: number | null, timeMs: number): void {
+    const w = this.writer;
+    const mark = w.begin(Tag.SERIES_SAMPLES);
+    if (value === null) w.fixed64(Tag.SAMPLE_VALUE, STALE_LOW, STALE_HIGH);
+    else w.double(Tag.SAMPLE_VALUE, value);
+    w.uint(Tag.SAMPLE_TIMESTAMP, timeMs);
+    w.end(mark);
+  }
+
+  private native(
+    family: Family,
+    series: Series,
+    counts: Map<number, number>,
+    zeroMs: number,
+    timeMs: number,
+  ): void {
     const w = this.writer;
     const mark = w.begin(Tag.REQUEST_TIMESERIES);
     this.writeLabels(family.name, this.labels(family, series));
+    if (zeroMs >= 0) {
+      const zero = w.begin(Tag.SERIES_HISTOGRAMS);
+      w.uint(Tag.HISTOGRAM_COUNT_INT, 0);
+      w.uint(Tag.HISTOGRAM_SCHEMA, zigzag(NATIVE_SCHEMA));
+      w.double(Tag.HISTOGRAM_ZERO_THRESHOLD, NATIVE_ZERO_THRESHOLD);
+      w.uint(Tag.HISTOGRAM_ZERO_COUNT_INT, 0);
+      w.uint(Tag.HISTOGRAM_TIMESTAMP, zeroMs);
+      w.end(zero);
+    }
     const histogram = w.begin(Tag.SERIES_HISTOGRAMS);
     w.uint(Tag.HISTOGRAM_COUNT_INT, series.value);
     w.double(Tag.HISTOGRAM_SUM, series.sum);
@@ -208,7 +239,6 @@ export class WriteRequests {
     w.uint(Tag.HISTOGRAM_TIMESTAMP, timeMs);
     w.end(histogram);
     w.end(mark);
-    if (w.length >= this.maxBytes) this.flush();
   }
 
   private writeLabels(name: string, labels: readonly Label[]): void {

@@ -3,7 +3,7 @@
 import { health } from '../health.js';
 import { Batch, type Output } from '../output.js';
 
-/** Batches that are written at once. */
+/** Batches that are written at once, where the output does not ask for another number. */
 const WINDOW = 8;
 
 export class InProcessSource {
@@ -56,7 +56,8 @@ class Lane {
   }
 
   private pump(): void {
-    while (this.open < WINDOW && this.queue.length > 0) {
+    const { window = WINDOW } = this.output;
+    while (this.open < window && this.queue.length > 0) {
       const { batch, records } = this.queue.shift()!;
       this.bytes -= batch.bytes.length;
       this.open++;

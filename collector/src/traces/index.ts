@@ -21,10 +21,16 @@ export interface TracesConfig {
 }
 
 const NAME = 'traces';
+const ENDPOINT_KEY = 'exporter.traces.endpoint';
+/** A request is sent when it holds so much, or its first span has waited so long. */
 const MAX_SPANS = 2048;
 const MAX_BYTES = 1 << 20;
 const MAX_AGE_MS = 200;
+/** Requests under way; further ones wait, as many as the open batches of the source hold. */
 const REQUESTS_AT_ONCE = 4;
+/** Trace ids are compared with the ratio by their last bytes, which are the random ones in every format. */
+const RATIO_SCALE = 2 ** 32;
+const TRACE_ID_BYTES = 16;
 const MILLISECOND = 1_000_000n;
 
 /** Spans of a batch that are on their way, and what to call when they are gone. */
@@ -48,20 +54,20 @@ export class TracesOutput implements Output {
   private running = 0;
   private readonly slots: (() => void)[] = [];
 
+  /** Throws EndpointError. */
   constructor(
     config: TracesConfig,
     private readonly log: Log,
   ) {
     const { endpoint, timeoutMs, headers } = config;
-    this.sender =
-      config.protocol === 'grpc'
-        ? new GrpcSender(endpoint, timeoutMs, headers)
-        : new HttpSender(endpoint, timeoutMs, headers);
-    this.threshold = config.sampleRatio * 2 ** 32;
+    const Sender = config.protocol === 'grpc' ? GrpcSender : HttpSender;
+    this.sender = new Sender(ENDPOINT_KEY, endpoint, timeoutMs, headers);
+    this.threshold = config.sampleRatio * RATIO_SCALE;
     this.slowNano = BigInt(Math.round(config.slowMs)) * MILLISECOND;
   }
 
   write(batch: Batch): Promise<void> {
+    if (this.closing.signal.aborted) return Promise.reject(new ClosedError(NAME));
     return new Promise((resolve, reject) => {
       const giveUp = () => reject(new ClosedError(NAME));
       this.open.add(giveUp);
@@ -94,12 +100,12 @@ export class TracesOutput implements Output {
     this.sender.close();
   }
 
-  /** By trace, so that all spans of one are kept or none; the last bytes of a trace id are random. */
+  /** By trace, so that every collector keeps all spans of one or none. */
   private sampled(record: RoundTrip): boolean {
-    if (this.threshold >= 2 ** 32 || failed(record.status) || record.durationNano >= this.slowNano)
-      return true;
-    const id =
-      record.trace !== undefined && record.trace.traceId.length === 16 ? record.trace.traceId : record.id;
+    if (this.threshold >= RATIO_SCALE || failed(record.status)) return true;
+    if (record.durationNano >= this.slowNano) return true;
+    const traceId = record.trace?.traceId;
+    const id = traceId?.length === TRACE_ID_BYTES ? traceId : record.id;
     const value = ((id[12] << 24) | (id[13] << 16) | (id[14] << 8) | id[15]) >>> 0;
     return value < this.threshold;
   }
@@ -138,12 +144,14 @@ export class TracesOutput implements Output {
         continue;
       }
       this.reachable = true;
-      const rejected = sent.result === 'accepted' ? sent.rejected : spans.length;
+      const { rejected, reason } =
+        sent.result === 'refused'
+          ? { rejected: spans.length, reason: sent.reason }
+          : { rejected: Math.min(sent.rejected, spans.length), reason: sent.message };
       if (rejected > 0) {
-        const reason = sent.result === 'accepted' ? sent.message : sent.reason;
         health.records.inc({ output: NAME, result: 'refused' }, rejected);
         this.log.warn('the trace receiver refused spans', { rejected, reason });
-      }
+      } else if (reason !== '') this.log.warn('the trace receiver took all spans with a warning', { reason });
       health.records.inc({ output: NAME, result: 'written' }, spans.length - rejected);
       for (const { done } of spans) done();
       break;

@@ -21,7 +21,8 @@ export interface Observed {
 export function encodeRequest(spans: readonly Observed[]): Uint8Array {
   const resources = new Map<string, Observed[]>();
   for (const observed of spans) {
-    const key = `${observed.span.service}\n${observed.observer.name}`;
+    const { name, hostname, version } = observed.observer;
+    const key = `${observed.span.service}\n${name}\n${hostname}\n${version}`;
     const group = resources.get(key);
     if (group === undefined) resources.set(key, [observed]);
     else group.push(observed);

@@ -1,4 +1,9 @@
-/** One record as one span, in OTLP's wire format; what a protocol's attributes are is compiled from the schema. */
+/**
+ * One record as one span, in OTLP's wire format; what a protocol's attributes are is compiled from the
+ * schema. The span is the server's: its resource is the service that was asked, and a trace context in
+ * the request makes it the child of the caller's span, hence kind SERVER. Messages to and from a broker
+ * are PRODUCER and CONSUMER, as their attribute messaging.operation.type has it.
+ */
 import { WireWriter } from '@packetd/proto';
 import { type RoundTrip, Status, Transport } from '@packetd/proto/gen/packetd/v1/roundtrip_pb';
 import { addressText } from '@packetd/proto/telemetry/address';
@@ -6,7 +11,11 @@ import type { AttributeValue } from '@packetd/proto/telemetry/attributes';
 import { compileProtocols, type ProtocolTelemetry } from '@packetd/proto/telemetry/labels';
 import { OtlpTag, SpanKind, StatusCode } from './wire.js';
 
+const TRACE_ID_BYTES = 16;
 const SPAN_ID_BYTES = 8;
+/** SpanFlags: bits 0 to 7 are the W3C trace flags, bit 8 says that bit 9 is known, bit 9 that the parent is remote. */
+const W3C_FLAGS = 0xff;
+const REMOTE_PARENT = 0x300;
 const OPERATION_TYPE = 'messaging.operation.type';
 const NAMED_HOST = 'url.domain';
 
@@ -26,32 +35,30 @@ export class SpanEncoder {
     this.protocols = new Map(compileProtocols().map((protocol) => [protocol.detailCase, protocol]));
   }
 
-  /** null for a record of no known protocol. */
+  /** null for a record of no known protocol, or without an id. */
   encode(record: RoundTrip): Encoded | null {
     const protocol = this.protocols.get(record.detail.case ?? '');
-    if (protocol === undefined) return null;
+    if (protocol === undefined || record.id.length !== TRACE_ID_BYTES) return null;
     const w = this.writer;
     w.reset();
     const trace = record.trace;
-    const traceId = trace !== undefined && trace.traceId.length === 16 ? trace.traceId : record.id;
+    const traceId =
+      trace !== undefined && trace.traceId.length === TRACE_ID_BYTES ? trace.traceId : record.id;
     w.blob(OtlpTag.SPAN_TRACE_ID, traceId, 0, traceId.length);
     w.blob(OtlpTag.SPAN_SPAN_ID, record.id, SPAN_ID_BYTES, 2 * SPAN_ID_BYTES);
     if (trace !== undefined) {
       if (trace.tracestate !== '') w.string(OtlpTag.SPAN_TRACE_STATE, trace.tracestate);
-      if (trace.parentSpanId.length === SPAN_ID_BYTES) {
-        w.blob(OtlpTag.SPAN_PARENT_SPAN_ID, trace.parentSpanId, 0, SPAN_ID_BYTES);
-      }
-      fixed32(w, OtlpTag.SPAN_FLAGS, trace.flags);
+      const hasParent = trace.parentSpanId.length === SPAN_ID_BYTES;
+      if (hasParent) w.blob(OtlpTag.SPAN_PARENT_SPAN_ID, trace.parentSpanId, 0, SPAN_ID_BYTES);
+      fixed32(w, OtlpTag.SPAN_FLAGS, (trace.flags & W3C_FLAGS) | (hasParent ? REMOTE_PARENT : 0));
     }
-    w.string(
-      OtlpTag.SPAN_NAME,
-      record.target === '' ? record.operation : `${record.operation} ${record.target}`,
-    );
+    w.string(OtlpTag.SPAN_NAME, `${record.operation} ${record.target}`.trim() || protocol.name);
     const start = record.startUnixNano;
     fixed64(w, OtlpTag.SPAN_START, start);
     fixed64(w, OtlpTag.SPAN_END, start + record.durationNano);
     const server = record.server === undefined ? '' : addressText(record.server.address);
-    let service = `${protocol.name} ${hostPort(server, record.server?.port ?? 0)}`;
+    const place = hostPort(server, record.server?.port ?? 0);
+    let service = `${protocol.name} ${place}`;
     let kind: number = SpanKind.SERVER;
     const put = (key: string, value: AttributeValue) => attribute(w, OtlpTag.SPAN_ATTRIBUTES, key, value);
     put('network.protocol.name', protocol.networkProtocolName);

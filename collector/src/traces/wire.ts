@@ -39,7 +39,20 @@ export const OtlpTag = {
   PARTIAL_SUCCESS: tag(1, BYTES),
   REJECTED_SPANS: tag(1, VARINT),
   ERROR_MESSAGE: tag(2, BYTES),
+  /** google.rpc.Status, the body of an error: its message and details, each an Any. */
+  RPC_MESSAGE: tag(2, BYTES),
+  RPC_DETAILS: tag(3, BYTES),
+  ANY_TYPE_URL: tag(1, BYTES),
+  ANY_VALUE: tag(2, BYTES),
+  /** google.rpc.RetryInfo and the Duration in it. */
+  RETRY_DELAY: tag(1, BYTES),
+  DURATION_SECONDS: tag(1, VARINT),
+  DURATION_NANOS: tag(2, VARINT),
 } as const;
+
+const RETRY_INFO = 'type.googleapis.com/google.rpc.RetryInfo';
+/** Of what a receiver says, so much is logged. */
+const MAX_TEXT_BYTES = 300;
 
 export const SpanKind = { SERVER: 2, CLIENT: 3, PRODUCER: 4, CONSUMER: 5 } as const;
 export const StatusCode = { UNSET: 0, ERROR: 2 } as const;
@@ -52,11 +65,50 @@ export function partialSuccess(bytes: Uint8Array): { rejected: number; message: 
     walk(bytes, start, end, (inner, from, to, value) => {
       if (inner === OtlpTag.REJECTED_SPANS) found.rejected = value;
       else if (inner === OtlpTag.ERROR_MESSAGE) {
-        found.message = new TextDecoder().decode(bytes.subarray(from, to)).slice(0, 300);
+        found.message = text(bytes, from, to);
       }
     });
   });
   return found;
+}
+
+/** The message of a google.rpc.Status; '' where there is none. */
+export function statusMessage(bytes: Uint8Array): string {
+  let message = '';
+  walk(bytes, 0, bytes.length, (field, start, end) => {
+    if (field === OtlpTag.RPC_MESSAGE) message = text(bytes, start, end);
+  });
+  return message;
+}
+
+/** How long the RetryInfo of a google.rpc.Status asks to wait, in milliseconds; 0 where there is none. */
+export function retryDelayMs(bytes: Uint8Array): number {
+  let milliseconds = 0;
+  walk(bytes, 0, bytes.length, (field, start, end) => {
+    if (field !== OtlpTag.RPC_DETAILS) return;
+    let isRetryInfo = false;
+    walk(bytes, start, end, (inner, from, to) => {
+      if (inner === OtlpTag.ANY_TYPE_URL) isRetryInfo = text(bytes, from, to) === RETRY_INFO;
+      else if (inner === OtlpTag.ANY_VALUE && isRetryInfo) milliseconds = delay(bytes, from, to);
+    });
+  });
+  return milliseconds;
+}
+
+function delay(bytes: Uint8Array, start: number, end: number): number {
+  let milliseconds = 0;
+  walk(bytes, start, end, (field, from, to) => {
+    if (field !== OtlpTag.RETRY_DELAY) return;
+    walk(bytes, from, to, (unit, _from, _to, value) => {
+      if (unit === OtlpTag.DURATION_SECONDS) milliseconds += value * 1000;
+      else if (unit === OtlpTag.DURATION_NANOS) milliseconds += value / 1e6;
+    });
+  });
+  return milliseconds;
+}
+
+function text(bytes: Uint8Array, start: number, end: number): string {
+  return new TextDecoder().decode(bytes.subarray(start, Math.min(end, start + MAX_TEXT_BYTES)));
 }
 
 /** Calls `visit` for every varint and length-delimited field; stops at what is malformed. */

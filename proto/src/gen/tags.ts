@@ -57,12 +57,32 @@ export const DnsAnswerTag = {
   data: 42,
 } as const;
 
-export const GrpcTag = {
-} as const;
-
 export const KeyValueTag = {
   key: 10,
   value: 18,
+} as const;
+
+export const GrpcTag = {
+  method: 10,
+  service: 18,
+  statusCode: 26,
+  statusMessage: 34,
+  host: 42,
+  hostPort: 48,
+  timeout: 58,
+  encoding: 66,
+  contentSubtype: 74,
+  requestMetadata: 82,
+  responseMetadata: 90,
+  httpStatusCode: 96,
+  streaming: 106,
+  requestMessages: 112,
+  responseMessages: 120,
+  requestBodyBytes: 128,
+  responseBodyBytes: 136,
+  streamId: 144,
+  errorCode: 154,
+  userAgent: 162,
 } as const;
 
 export const HttpTag = {
@@ -89,9 +109,46 @@ export const HttpTag = {
 } as const;
 
 export const Http2Tag = {
+  method: 10,
+  path: 18,
+  query: 26,
+  scheme: 34,
+  host: 42,
+  hostPort: 48,
+  statusCode: 56,
+  route: 66,
+  userAgent: 74,
+  requestHeaders: 82,
+  responseHeaders: 90,
+  requestHeaderBytes: 96,
+  responseHeaderBytes: 104,
+  requestBodyBytes: 112,
+  responseBodyBytes: 120,
+  requestContentType: 130,
+  responseContentType: 138,
+  streamId: 168,
+  errorCode: 178,
+  pushed: 184,
 } as const;
 
 export const KafkaTag = {
+  api: 10,
+  apiVersion: 16,
+  correlationId: 24,
+  clientId: 34,
+  operationName: 42,
+  operationType: 50,
+  topics: 58,
+  topicCount: 64,
+  partitions: 74,
+  consumerGroup: 82,
+  recordCount: 88,
+  recordBytes: 96,
+  errorCode: 106,
+  throttleMs: 112,
+  acks: 120,
+  transactionalId: 130,
+  compression: 138,
 } as const;
 
 export const MongodbTag = {
@@ -256,6 +313,7 @@ export const EndpointStatsTag = {
   handshakes: 112,
   handshakeNano: 120,
   timeUnixNano: 129,
+  worker: 136,
 } as const;
 
 /** Values of enum Status. */

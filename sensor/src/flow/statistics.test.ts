@@ -106,6 +106,19 @@ test('no more endpoints than allowed; idle ones make room', () => {
   assert.deepEqual(drain(tracker), [{ port: 3, protocol: 17, active: 0, clientPackets: 1 }]);
 });
 
+test('an endpoint whose connections are silent is shown every sixth time', () => {
+  const tracker = new TcpTracker(new Recorder());
+  play(tracker, [
+    { flags: 'S', seq: 100 },
+    { from: 'server', flags: 'S.', seq: 500, ack: 101 },
+    { seq: 101, ack: 501 },
+  ]);
+  const shown = Array.from({ length: 14 }, () => drain(tracker).map(({ active }) => active));
+  const times = shown.flatMap((rows, time) => (rows.length > 0 ? [time] : []));
+  assert.deepEqual(times, [0, 6, 12]);
+  assert.deepEqual(shown[6], [1]);
+});
+
 test('switched off', () => {
   const tracker = new TcpTracker(new Recorder(), { statistics: false });
   play(tracker, [

@@ -50,6 +50,8 @@ export interface EndpointVisitor {
 const KEY_WORDS = 5;
 /** An endpoint without connections and without growth for so many drains makes room for others. */
 const IDLE_DRAINS = 60;
+/** One with connections is shown again after so many, for a gauge that is not heard of is taken for gone. */
+const REPEAT_DRAINS = 6;
 const FIRST_ROWS = 64;
 
 /** Says which end of a packet is the server when no SYN tells: 1 its destination, -1 its source, 0 unknown. */
@@ -165,13 +167,16 @@ export class EndpointStatistics {
     if (row >= 0) this.attached[row]--;
   }
 
-  /** Shows every row that has grown, or whose number of active connections is another, and sets it to 0. */
+  /**
+   * Shows every row that has grown, or whose number of active connections is another, and sets it to 0;
+   * one with active connections also every sixth time.
+   */
   drain(visitor: EndpointVisitor): void {
     const { table, columns, active, told, idle, attached } = this;
     for (let row = 0; row < this.rows; row++) {
       if (idle[row] < 0) continue;
       const at = row * COLUMNS;
-      let grown = active[row] !== told[row];
+      let grown = active[row] !== told[row] || (active[row] > 0 && idle[row] + 1 >= REPEAT_DRAINS);
       for (let i = at; i < at + COLUMNS && !grown; i++) grown = columns[i] !== 0;
       if (grown) {
         const last = table.word(row, 4);
@@ -189,7 +194,9 @@ export class EndpointStatistics {
         columns.fill(0, at, at + COLUMNS);
         told[row] = active[row];
         idle[row] = 0;
-      } else if (attached[row] === 0 && ++idle[row] > IDLE_DRAINS) {
+      } else if (idle[row] < IDLE_DRAINS) {
+        idle[row]++;
+      } else if (attached[row] === 0) {
         table.remove(row);
         idle[row] = -1;
       }

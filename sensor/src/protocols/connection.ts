@@ -63,6 +63,8 @@ class Half {
   segments = 0;
   /** Nothing of this side is lost or was given up by detection so far. */
   fromStart = true;
+  /** Detection looks at this side's next segment, whoever sends it. */
+  again = false;
 
   hold(bytes: Uint8Array, start: number, end: number): void {
     const length = this.heldLength + end - start;
@@ -340,7 +342,8 @@ export class ProtocolConnection implements StreamHandler, Connection {
     this.lastSide = side;
     if (half.heldLength === 0) {
       // A message that detection gave up goes on until the other side speaks.
-      const due = half.fromStart || (turned && (this.probes < EAGER_PROBES || (this.probes & 15) === 0));
+      const due =
+        half.fromStart || half.again || (turned && (this.probes < EAGER_PROBES || (this.probes & 15) === 0));
       if (turned) this.probes++;
       if (!due) {
         this.settings.ledger.add(Count.skippedUndetected, end - start);
@@ -352,7 +355,8 @@ export class ProtocolConnection implements StreamHandler, Connection {
     let from = start;
     let to = end;
     let all = bytes;
-    const borrowed = half.heldLength === 0;
+    const held = half.heldLength;
+    const borrowed = held === 0;
     if (!borrowed) {
       half.hold(bytes, start, end);
       all = half.held;
@@ -390,8 +394,15 @@ export class ProtocolConnection implements StreamHandler, Connection {
       return;
     }
     half.clear();
-    // One byte tells nothing: it may be a keep-alive probe, whose byte was sent before the capture began.
-    if (to - from > 1) half.fromStart = false;
+    if (held === 1) {
+      // It may have been a keep-alive probe, whose byte was sent before the capture began.
+      this.settings.ledger.add(Count.skippedUndetected, held);
+      half.again = true;
+      this.detect(side, half, bytes, start, end, timeNs);
+      return;
+    }
+    half.again = false;
+    half.fromStart = false;
     this.settings.ledger.add(Count.skippedUndetected, to - from);
   }
 

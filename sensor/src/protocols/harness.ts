@@ -136,7 +136,9 @@ class TestConnection implements Connection {
   }
 
   emit(exchange: Exchange): void {
-    this.outcome.records.push(decodeExchange(exchange, this.protocol.detailTag));
+    this.outcome.records.push(
+      decodeExchange(exchange, exchange.detailTag === 0 ? this.protocol.detailTag : exchange.detailTag),
+    );
     this.pool.release(exchange);
   }
 

@@ -4,7 +4,9 @@ import { amqp } from './amqp/index.js';
 import type { DatagramProtocol } from './datagram.js';
 import type { StreamProtocol } from './decoder.js';
 import { dnsDatagram, dnsStream } from './dns/index.js';
+import { grpc, http2 } from './grpc/index.js';
 import { http } from './http/index.js';
+import { kafka } from './kafka/index.js';
 import { mongodb } from './mongodb/index.js';
 import { mysql } from './mysql/index.js';
 import { postgresql } from './postgresql/index.js';
@@ -18,12 +20,15 @@ interface Entry {
 }
 
 /** In the order in which detection tries them. */
-const REGISTRY: Partial<Record<ProtocolName, Entry>> = {
+const REGISTRY: Record<ProtocolName, Entry> = {
   http: { stream: http },
+  http2: { stream: http2 },
+  grpc: { stream: grpc },
   redis: { stream: redis },
   dns: { stream: dnsStream, datagram: dnsDatagram },
   amqp: { stream: amqp },
   mongodb: { stream: mongodb },
+  kafka: { stream: kafka },
   postgresql: { stream: postgresql },
   mysql: { stream: mysql },
 };

@@ -34,7 +34,7 @@ export function sanitiseMessage(bytes: Uint8Array, start: number, end: number): 
     } else if (byte === CLOSE && depth > 0) {
       depth--;
     } else if (depth === 0) {
-      scratch[length++] = byte < 0x20 ? 0x20 : byte;
+      scratch[length++] = Math.max(byte, 0x20);
     }
   }
   return scratch.subarray(0, length);

@@ -14,9 +14,7 @@
 import { HttpTag, StatusValue } from '@packetd/proto';
 import { type Connection, type Decoder, type DecoderOptions, Direction, type Input } from '../decoder.js';
 import { type Exchange, ExchangeQueue } from '../exchange.js';
-import { TraceReader } from '../trace-context.js';
-import { BAD_LENGTH, Message, NO_LENGTH, State } from './message.js';
-import { Field, type FieldName, internField } from './names.js';
+import { Field, type FieldName, internField, isDigit, LOWER, MAX_RECORDED_FIELDS } from '../http-names.js';
 import {
   writeBody,
   writeErrorType,
@@ -26,20 +24,19 @@ import {
   writeStatus,
   writeTarget,
   writeVersion,
-} from './record.js';
+} from '../http-record.js';
+import { TraceReader } from '../trace-context.js';
+import { BAD_LENGTH, Message, NO_LENGTH, State } from './message.js';
 import {
   COLON,
   CR,
   HT,
-  isDigit,
   isVersion,
   LF,
-  LOWER,
   listHas,
   MAX_CHUNK_LINE_BYTES,
   MAX_HEAD_BYTES,
   MAX_METHOD_BYTES,
-  MAX_RECORDED_FIELDS,
   Match,
   matchRequestLine,
   matchStatusLine,

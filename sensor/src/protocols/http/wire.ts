@@ -10,15 +10,12 @@
  * before a start line are skipped, the parts of a start line may stand apart by several SP or HTAB, the
  * reason phrase may be missing, and spaces inside a request target belong to it.
  */
+import { isDigit, LOWER } from '../http-names.js';
 
 /** Most bytes of a start line and its field lines together. */
 export const MAX_HEAD_BYTES = 64 << 10;
 /** Longest method; longer tokens are no request line. */
 export const MAX_METHOD_BYTES = 40;
-/** Fields of a head that are recorded; framing is read from all of them. */
-export const MAX_RECORDED_FIELDS = 256;
-/** Longest recorded field value; the rest is cut off. */
-export const MAX_RECORDED_VALUE_BYTES = 8 << 10;
 /** Longest chunk-size line with its extensions, and longest trailer section. */
 export const MAX_CHUNK_LINE_BYTES = 16 << 10;
 /** Largest body or chunk that is followed: what a double holds exactly. */
@@ -36,46 +33,12 @@ for (const c of "!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijkl
   TCHAR[c.charCodeAt(0)] = 1;
 }
 
-/** ASCII lower case of a byte; other bytes as they are. */
-export const LOWER = Uint8Array.from({ length: 256 }, (_, b) => (b >= 0x41 && b <= 0x5a ? b | 0x20 : b));
-
 /** Value of a hexadecimal digit, or -1. */
 export const HEX = Int8Array.from({ length: 256 }, (_, b) => {
   if (b >= 0x30 && b <= 0x39) return b - 0x30;
   const letter = b | 0x20;
   return letter >= 0x61 && letter <= 0x66 ? letter - 0x57 : -1;
 });
-
-/**
- * Methods that are used as operation; all others are `_OTHER` there. The IANA HTTP Method Registry,
- * UPnP (M-SEARCH, NOTIFY, SUBSCRIBE, UNSUBSCRIBE), the caches' PURGE and BAN, and RPC over HTTP.
- */
-export const KNOWN_METHODS = [
-  'GET',
-  'POST',
-  'PUT',
-  'DELETE',
-  'HEAD',
-  'OPTIONS',
-  'PATCH',
-  'CONNECT',
-  'TRACE',
-  'QUERY',
-  ...['ACL', 'BASELINE-CONTROL', 'BIND', 'CHECKIN', 'CHECKOUT', 'COPY', 'LABEL', 'LINK', 'LOCK', 'MERGE'],
-  ...['MKACTIVITY', 'MKCALENDAR', 'MKCOL', 'MKREDIRECTREF', 'MKWORKSPACE', 'MOVE', 'ORDERPATCH', 'PROPFIND'],
-  ...['PROPPATCH', 'REBIND', 'REPORT', 'SEARCH', 'UNBIND', 'UNCHECKOUT', 'UNLINK', 'UNLOCK', 'UPDATE'],
-  ...[
-    'UPDATEREDIRECTREF',
-    'VERSION-CONTROL',
-    'M-SEARCH',
-    'NOTIFY',
-    'SUBSCRIBE',
-    'UNSUBSCRIBE',
-    'PURGE',
-    'BAN',
-  ],
-  ...['RPC_IN_DATA', 'RPC_OUT_DATA'],
-] as const;
 
 /** Answer of the matchers below. */
 export const Match = { NO: 0, MORE: 1, YES: 2 } as const;
@@ -149,10 +112,6 @@ export function matchStatusLine(bytes: Uint8Array, start: number, end: number): 
   if (at === end) return Match.MORE;
   const byte = bytes[at];
   return byte === SP || byte === HT || byte === CR || byte === LF ? Match.YES : Match.NO;
-}
-
-export function isDigit(byte: number): boolean {
-  return byte >= 0x30 && byte <= 0x39;
 }
 
 export function trimStart(bytes: Uint8Array, start: number, end: number): number {

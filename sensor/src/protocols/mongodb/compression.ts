@@ -1,9 +1,12 @@
 /** Bodies of OP_COMPRESSED. */
+import { createRequire } from 'node:module';
 import * as zlib from 'node:zlib';
-import { uncompressSync } from 'snappy';
 
 /** Largest body that is unpacked; a longer one is counted, not read. */
 export const MAX_UNPACKED_BYTES = 16 << 20;
+
+/** Loaded when it is first needed: it is a native library. */
+let snappy: typeof import('snappy') | null = null;
 
 /** zlib has it from Node 22.15 on. */
 const zstd = (zlib as { zstdDecompressSync?: (bytes: Uint8Array, options: object) => Uint8Array })
@@ -26,7 +29,8 @@ export function unpack(
       case 1: {
         // The block begins with its unpacked length, a varint: it is believed only where it is the message's.
         if (snappyLength(packed) !== size) return null;
-        const unpacked = uncompressSync(Buffer.from(packed), { asBuffer: true }) as Uint8Array;
+        snappy ??= createRequire(import.meta.url)('snappy') as typeof import('snappy');
+        const unpacked = snappy.uncompressSync(Buffer.from(packed), { asBuffer: true }) as Uint8Array;
         return unpacked.length === size ? unpacked : null;
       }
       case 2:

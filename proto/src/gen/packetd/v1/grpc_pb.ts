@@ -5,20 +5,141 @@
 import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_packetd_v1_options } from "./options_pb.js";
+import type { KeyValue } from "./roundtrip_types_pb.js";
+import { file_packetd_v1_roundtrip_types } from "./roundtrip_types_pb.js";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file packetd/v1/grpc.proto.
  */
 export const file_packetd_v1_grpc: GenFile = /*@__PURE__*/
-  fileDesc("ChVwYWNrZXRkL3YxL2dycGMucHJvdG8SCnBhY2tldGQudjEiMAoER3JwYzooorsYJAoEZ3JwYxIXCg9ycGMuc3lzdGVtLm5hbWUSBGdycGMaA4OHA2IGcHJvdG8z", [file_packetd_v1_options]);
+  fileDesc("ChVwYWNrZXRkL3YxL2dycGMucHJvdG8SCnBhY2tldGQudjEitwkKBEdycGMSKAoGbWV0aG9kGAEgASgJQhiquxgKcnBjLm1ldGhvZLK7GAZtZXRob2QSKwoHc2VydmljZRgCIAEoCUIaqrsYC3JwYy5zZXJ2aWNlsrsYB3NlcnZpY2USQAoLc3RhdHVzX2NvZGUYAyABKAlCK6q7GBhycGMucmVzcG9uc2Uuc3RhdHVzX2NvZGWyuxgLc3RhdHVzX2NvZGUSKQoOc3RhdHVzX21lc3NhZ2UYBCABKAlCEaq7GA1lcnJvci5tZXNzYWdlEiQKBGhvc3QYBSABKAlCFqq7GAp1cmwuZG9tYWlusrsYBGhvc3QSHwoJaG9zdF9wb3J0GAYgASgNQgyquxgIdXJsLnBvcnQSIQoHdGltZW91dBgHIAEoCUIQqrsYDGdycGMudGltZW91dBIjCghlbmNvZGluZxgIIAEoCUIRqrsYDWdycGMuZW5jb2RpbmcSMQoPY29udGVudF9zdWJ0eXBlGAkgASgJQhiquxgUZ3JwYy5jb250ZW50X3N1YnR5cGUSSAoQcmVxdWVzdF9tZXRhZGF0YRgKIAMoCzIULnBhY2tldGQudjEuS2V5VmFsdWVCGKq7GBRycGMucmVxdWVzdC5tZXRhZGF0YRJKChFyZXNwb25zZV9tZXRhZGF0YRgLIAMoCzIULnBhY2tldGQudjEuS2V5VmFsdWVCGaq7GBVycGMucmVzcG9uc2UubWV0YWRhdGESNwoQaHR0cF9zdGF0dXNfY29kZRgMIAEoDUIdqrsYGWh0dHAucmVzcG9uc2Uuc3RhdHVzX2NvZGUSMgoJc3RyZWFtaW5nGA0gASgJQh+quxgOZ3JwYy5zdHJlYW1pbmeyuxgJc3RyZWFtaW5nEj0KEHJlcXVlc3RfbWVzc2FnZXMYDiABKA1CHqq7GBpncnBjLnJlcXVlc3QubWVzc2FnZV9jb3VudEgAiAEBEj8KEXJlc3BvbnNlX21lc3NhZ2VzGA8gASgNQh+quxgbZ3JwYy5yZXNwb25zZS5tZXNzYWdlX2NvdW50SAGIAQESTwoScmVxdWVzdF9ib2R5X2J5dGVzGBAgASgEQi6quxgQcnBjLnJlcXVlc3Quc2l6Zbq7GBYKEnJlcXVlc3RfYm9keV9ieXRlcxACSAKIAQESUgoTcmVzcG9uc2VfYm9keV9ieXRlcxgRIAEoBEIwqrsYEXJwYy5yZXNwb25zZS5zaXplursYFwoTcmVzcG9uc2VfYm9keV9ieXRlcxACSAOIAQESJgoJc3RyZWFtX2lkGBIgASgNQhOquxgPaHR0cDIuc3RyZWFtX2lkEigKCmVycm9yX2NvZGUYEyABKAlCFKq7GBBodHRwMi5lcnJvcl9jb2RlEisKCnVzZXJfYWdlbnQYFCABKAlCF6q7GBN1c2VyX2FnZW50Lm9yaWdpbmFsOiiiuxgkCgRncnBjEhcKD3JwYy5zeXN0ZW0ubmFtZRIEZ3JwYxoDg4cDQhMKEV9yZXF1ZXN0X21lc3NhZ2VzQhQKEl9yZXNwb25zZV9tZXNzYWdlc0IVChNfcmVxdWVzdF9ib2R5X2J5dGVzQhYKFF9yZXNwb25zZV9ib2R5X2J5dGVzYgZwcm90bzM", [file_packetd_v1_options, file_packetd_v1_roundtrip_types]);
 
 /**
- * One gRPC call.
+ * One gRPC call. Fields 10 and 11 have the numbers they have in Http2.
  *
  * @generated from message packetd.v1.Grpc
  */
 export type Grpc = Message<"packetd.v1.Grpc"> & {
+  /**
+   * package.Service/Method
+   *
+   * @generated from field: string method = 1;
+   */
+  method: string;
+
+  /**
+   * package.Service
+   *
+   * @generated from field: string service = 2;
+   */
+  service: string;
+
+  /**
+   * OK, NOT_FOUND, DEADLINE_EXCEEDED …
+   *
+   * @generated from field: string status_code = 3;
+   */
+  statusCode: string;
+
+  /**
+   * grpc-message, decoded, values replaced.
+   *
+   * @generated from field: string status_message = 4;
+   */
+  statusMessage: string;
+
+  /**
+   * Host and port from :authority.
+   *
+   * @generated from field: string host = 5;
+   */
+  host: string;
+
+  /**
+   * @generated from field: uint32 host_port = 6;
+   */
+  hostPort: number;
+
+  /**
+   * grpc-timeout as it is: 100m, 1S.
+   *
+   * @generated from field: string timeout = 7;
+   */
+  timeout: string;
+
+  /**
+   * grpc-encoding of the request's messages.
+   *
+   * @generated from field: string encoding = 8;
+   */
+  encoding: string;
+
+  /**
+   * What follows application/grpc: proto, json; with `web` before it for gRPC-Web.
+   *
+   * @generated from field: string content_subtype = 9;
+   */
+  contentSubtype: string;
+
+  /**
+   * @generated from field: repeated packetd.v1.KeyValue request_metadata = 10;
+   */
+  requestMetadata: KeyValue[];
+
+  /**
+   * @generated from field: repeated packetd.v1.KeyValue response_metadata = 11;
+   */
+  responseMetadata: KeyValue[];
+
+  /**
+   * @generated from field: uint32 http_status_code = 12;
+   */
+  httpStatusCode: number;
+
+  /**
+   * unary, client_stream, server_stream or bidi_stream, as far as the numbers of messages tell.
+   *
+   * @generated from field: string streaming = 13;
+   */
+  streaming: string;
+
+  /**
+   * @generated from field: optional uint32 request_messages = 14;
+   */
+  requestMessages?: number;
+
+  /**
+   * @generated from field: optional uint32 response_messages = 15;
+   */
+  responseMessages?: number;
+
+  /**
+   * @generated from field: optional uint64 request_body_bytes = 16;
+   */
+  requestBodyBytes?: bigint;
+
+  /**
+   * @generated from field: optional uint64 response_body_bytes = 17;
+   */
+  responseBodyBytes?: bigint;
+
+  /**
+   * @generated from field: uint32 stream_id = 18;
+   */
+  streamId: number;
+
+  /**
+   * Of RST_STREAM: CANCEL, REFUSED_STREAM …
+   *
+   * @generated from field: string error_code = 19;
+   */
+  errorCode: string;
+
+  /**
+   * @generated from field: string user_agent = 20;
+   */
+  userAgent: string;
 };
 
 /**

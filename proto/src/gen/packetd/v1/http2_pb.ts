@@ -5,20 +5,131 @@
 import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_packetd_v1_options } from "./options_pb.js";
+import type { KeyValue } from "./roundtrip_types_pb.js";
+import { file_packetd_v1_roundtrip_types } from "./roundtrip_types_pb.js";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file packetd/v1/http2.proto.
  */
 export const file_packetd_v1_http2: GenFile = /*@__PURE__*/
-  fileDesc("ChZwYWNrZXRkL3YxL2h0dHAyLnByb3RvEgpwYWNrZXRkLnYxIhQKBUh0dHAyOguiuxgHCgVodHRwMmIGcHJvdG8z", [file_packetd_v1_options]);
+  fileDesc("ChZwYWNrZXRkL3YxL2h0dHAyLnByb3RvEgpwYWNrZXRkLnYxIuoICgVIdHRwMhIxCgZtZXRob2QYASABKAlCIaq7GBNodHRwLnJlcXVlc3QubWV0aG9ksrsYBm1ldGhvZBIiCgRwYXRoGAIgASgJQhSquxgIdXJsLnBhdGiyuxgEcGF0aBIcCgVxdWVyeRgDIAEoCUINqrsYCXVybC5xdWVyeRIeCgZzY2hlbWUYBCABKAlCDqq7GAp1cmwuc2NoZW1lEiQKBGhvc3QYBSABKAlCFqq7GAp1cmwuZG9tYWlusrsYBGhvc3QSHwoJaG9zdF9wb3J0GAYgASgNQgyquxgIdXJsLnBvcnQSQQoLc3RhdHVzX2NvZGUYByABKA1CLKq7GBlodHRwLnJlc3BvbnNlLnN0YXR1c19jb2RlsrsYC3N0YXR1c19jb2RlEiYKBXJvdXRlGAggASgJQhequxgKaHR0cC5yb3V0ZbK7GAVyb3V0ZRIrCgp1c2VyX2FnZW50GAkgASgJQhequxgTdXNlcl9hZ2VudC5vcmlnaW5hbBJGCg9yZXF1ZXN0X2hlYWRlcnMYCiADKAsyFC5wYWNrZXRkLnYxLktleVZhbHVlQhequxgTaHR0cC5yZXF1ZXN0LmhlYWRlchJIChByZXNwb25zZV9oZWFkZXJzGAsgAygLMhQucGFja2V0ZC52MS5LZXlWYWx1ZUIYqrsYFGh0dHAucmVzcG9uc2UuaGVhZGVyEjoKFHJlcXVlc3RfaGVhZGVyX2J5dGVzGAwgASgEQhyquxgYaHR0cC5yZXF1ZXN0LmhlYWRlcl9zaXplEjwKFXJlc3BvbnNlX2hlYWRlcl9ieXRlcxgNIAEoBEIdqrsYGWh0dHAucmVzcG9uc2UuaGVhZGVyX3NpemUSVQoScmVxdWVzdF9ib2R5X2J5dGVzGA4gASgEQjSquxgWaHR0cC5yZXF1ZXN0LmJvZHkuc2l6Zbq7GBYKEnJlcXVlc3RfYm9keV9ieXRlcxACSACIAQESWAoTcmVzcG9uc2VfYm9keV9ieXRlcxgPIAEoBEI2qrsYF2h0dHAucmVzcG9uc2UuYm9keS5zaXplursYFwoTcmVzcG9uc2VfYm9keV9ieXRlcxACSAGIAQESOwoUcmVxdWVzdF9jb250ZW50X3R5cGUYECABKAlCHaq7GBlodHRwLnJlcXVlc3QuY29udGVudF90eXBlEj0KFXJlc3BvbnNlX2NvbnRlbnRfdHlwZRgRIAEoCUIeqrsYGmh0dHAucmVzcG9uc2UuY29udGVudF90eXBlEiYKCXN0cmVhbV9pZBgVIAEoDUITqrsYD2h0dHAyLnN0cmVhbV9pZBIoCgplcnJvcl9jb2RlGBYgASgJQhSquxgQaHR0cDIuZXJyb3JfY29kZRIgCgZwdXNoZWQYFyABKAhCEKq7GAxodHRwMi5wdXNoZWQ6EaK7GA0KBWh0dHAyIgRodHRwQhUKE19yZXF1ZXN0X2JvZHlfYnl0ZXNCFgoUX3Jlc3BvbnNlX2JvZHlfYnl0ZXNiBnByb3RvMw", [file_packetd_v1_options, file_packetd_v1_roundtrip_types]);
 
 /**
- * One HTTP/2 stream: a request and its response.
+ * One HTTP/2 stream: a request and its response. Fields 1 to 19 are those of Http.
  *
  * @generated from message packetd.v1.Http2
  */
 export type Http2 = Message<"packetd.v1.Http2"> & {
+  /**
+   * @generated from field: string method = 1;
+   */
+  method: string;
+
+  /**
+   * @generated from field: string path = 2;
+   */
+  path: string;
+
+  /**
+   * Values of secret-looking parameters are replaced.
+   *
+   * @generated from field: string query = 3;
+   */
+  query: string;
+
+  /**
+   * @generated from field: string scheme = 4;
+   */
+  scheme: string;
+
+  /**
+   * Host and port from Host or the absolute-form target.
+   *
+   * @generated from field: string host = 5;
+   */
+  host: string;
+
+  /**
+   * @generated from field: uint32 host_port = 6;
+   */
+  hostPort: number;
+
+  /**
+   * @generated from field: uint32 status_code = 7;
+   */
+  statusCode: number;
+
+  /**
+   * The path with its variable segments replaced: /users/{id}.
+   *
+   * @generated from field: string route = 8;
+   */
+  route: string;
+
+  /**
+   * @generated from field: string user_agent = 9;
+   */
+  userAgent: string;
+
+  /**
+   * @generated from field: repeated packetd.v1.KeyValue request_headers = 10;
+   */
+  requestHeaders: KeyValue[];
+
+  /**
+   * @generated from field: repeated packetd.v1.KeyValue response_headers = 11;
+   */
+  responseHeaders: KeyValue[];
+
+  /**
+   * @generated from field: uint64 request_header_bytes = 12;
+   */
+  requestHeaderBytes: bigint;
+
+  /**
+   * @generated from field: uint64 response_header_bytes = 13;
+   */
+  responseHeaderBytes: bigint;
+
+  /**
+   * @generated from field: optional uint64 request_body_bytes = 14;
+   */
+  requestBodyBytes?: bigint;
+
+  /**
+   * @generated from field: optional uint64 response_body_bytes = 15;
+   */
+  responseBodyBytes?: bigint;
+
+  /**
+   * @generated from field: string request_content_type = 16;
+   */
+  requestContentType: string;
+
+  /**
+   * @generated from field: string response_content_type = 17;
+   */
+  responseContentType: string;
+
+  /**
+   * @generated from field: uint32 stream_id = 21;
+   */
+  streamId: number;
+
+  /**
+   * Of RST_STREAM: CANCEL, REFUSED_STREAM …
+   *
+   * @generated from field: string error_code = 22;
+   */
+  errorCode: string;
+
+  /**
+   * The server pushed it.
+   *
+   * @generated from field: bool pushed = 23;
+   */
+  pushed: boolean;
 };
 
 /**

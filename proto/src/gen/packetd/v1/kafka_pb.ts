@@ -11,14 +11,114 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file packetd/v1/kafka.proto.
  */
 export const file_packetd_v1_kafka: GenFile = /*@__PURE__*/
-  fileDesc("ChZwYWNrZXRkL3YxL2thZmthLnByb3RvEgpwYWNrZXRkLnYxIjMKBUthZmthOiqiuxgmCgVrYWZrYRIZChBtZXNzYWdpbmcuc3lzdGVtEgVrYWZrYRoChEdiBnByb3RvMw", [file_packetd_v1_options]);
+  fileDesc("ChZwYWNrZXRkL3YxL2thZmthLnByb3RvEgpwYWNrZXRkLnYxItAICgVLYWZrYRImCgNhcGkYASABKAlCGaq7GA5rYWZrYS5hcGkubmFtZbK7GANhcGkSLwoLYXBpX3ZlcnNpb24YAiABKAVCFaq7GBFrYWZrYS5hcGkudmVyc2lvbkgAiAEBEjUKDmNvcnJlbGF0aW9uX2lkGAMgASgFQhiquxgUa2Fma2EuY29ycmVsYXRpb25faWRIAYgBARIqCgljbGllbnRfaWQYBCABKAlCF6q7GBNtZXNzYWdpbmcuY2xpZW50LmlkEjQKDm9wZXJhdGlvbl9uYW1lGAUgASgJQhyquxgYbWVzc2FnaW5nLm9wZXJhdGlvbi5uYW1lEjQKDm9wZXJhdGlvbl90eXBlGAYgASgJQhyquxgYbWVzc2FnaW5nLm9wZXJhdGlvbi50eXBlEi4KBnRvcGljcxgHIAMoCUIeqrsYGm1lc3NhZ2luZy5kZXN0aW5hdGlvbi5uYW1lEioKC3RvcGljX2NvdW50GAggASgNQhWquxgRa2Fma2EudG9waWNfY291bnQSKAoKcGFydGl0aW9ucxgJIAMoBUIUqrsYEGthZmthLnBhcnRpdGlvbnMSSwoOY29uc3VtZXJfZ3JvdXAYCiABKAlCM6q7GB1tZXNzYWdpbmcuY29uc3VtZXIuZ3JvdXAubmFtZbK7GA5jb25zdW1lcl9ncm91cBKKAQoMcmVjb3JkX2NvdW50GAsgASgEQm+quxgdbWVzc2FnaW5nLmJhdGNoLm1lc3NhZ2VfY291bnS6uxhKCgxyZWNvcmRfY291bnQQAho4AAAAAAAAAAAAAAAAAADwPwAAAAAAACRAAAAAAAAAWUAAAAAAAECPQAAAAAAAiMNAAAAAAABq+EBIAogBARJOCgxyZWNvcmRfYnl0ZXMYDCABKARCM6q7GBttZXNzYWdpbmcubWVzc2FnZS5ib2R5LnNpemW6uxgQCgxyZWNvcmRfYnl0ZXMQAkgDiAEBEkQKCmVycm9yX2NvZGUYDSABKAlCMKq7GB5tZXNzYWdpbmcucmVzcG9uc2Uuc3RhdHVzX2NvZGWyuxgKZXJyb3JfY29kZRIqCgt0aHJvdHRsZV9tcxgOIAEoDUIVqrsYEWthZmthLnRocm90dGxlX21zEiEKBGFja3MYDyABKAVCDqq7GAprYWZrYS5hY2tzSASIAQESNAoQdHJhbnNhY3Rpb25hbF9pZBgQIAEoCUIaqrsYFmthZmthLnRyYW5zYWN0aW9uYWxfaWQSKgoLY29tcHJlc3Npb24YESABKAlCFaq7GBFrYWZrYS5jb21wcmVzc2lvbjoqorsYJgoFa2Fma2ESGQoQbWVzc2FnaW5nLnN5c3RlbRIFa2Fma2EaAoRHQg4KDF9hcGlfdmVyc2lvbkIRCg9fY29ycmVsYXRpb25faWRCDwoNX3JlY29yZF9jb3VudEIPCg1fcmVjb3JkX2J5dGVzQgcKBV9hY2tzYgZwcm90bzM", [file_packetd_v1_options]);
 
 /**
- * One Kafka request and its response.
+ * One Kafka request and its response, or one that is not answered.
  *
  * @generated from message packetd.v1.Kafka
  */
 export type Kafka = Message<"packetd.v1.Kafka"> & {
+  /**
+   * Produce, Fetch, Metadata …; the number of a key that has no name.
+   *
+   * @generated from field: string api = 1;
+   */
+  api: string;
+
+  /**
+   * @generated from field: optional int32 api_version = 2;
+   */
+  apiVersion?: number;
+
+  /**
+   * @generated from field: optional int32 correlation_id = 3;
+   */
+  correlationId?: number;
+
+  /**
+   * @generated from field: string client_id = 4;
+   */
+  clientId: string;
+
+  /**
+   * send, poll, commit …, for the requests that move or settle messages.
+   *
+   * @generated from field: string operation_name = 5;
+   */
+  operationName: string;
+
+  /**
+   * send, receive or settle.
+   *
+   * @generated from field: string operation_type = 6;
+   */
+  operationType: string;
+
+  /**
+   * Topics of the request; the first few.
+   *
+   * @generated from field: repeated string topics = 7;
+   */
+  topics: string[];
+
+  /**
+   * @generated from field: uint32 topic_count = 8;
+   */
+  topicCount: number;
+
+  /**
+   * @generated from field: repeated int32 partitions = 9;
+   */
+  partitions: number[];
+
+  /**
+   * @generated from field: string consumer_group = 10;
+   */
+  consumerGroup: string;
+
+  /**
+   * Records produced or fetched, from the headers of their batches.
+   *
+   * @generated from field: optional uint64 record_count = 11;
+   */
+  recordCount?: bigint;
+
+  /**
+   * @generated from field: optional uint64 record_bytes = 12;
+   */
+  recordBytes?: bigint;
+
+  /**
+   * The first error anywhere in the response: UNKNOWN_TOPIC_OR_PARTITION …
+   *
+   * @generated from field: string error_code = 13;
+   */
+  errorCode: string;
+
+  /**
+   * @generated from field: uint32 throttle_ms = 14;
+   */
+  throttleMs: number;
+
+  /**
+   * 0, 1 or -1 (all).
+   *
+   * @generated from field: optional int32 acks = 15;
+   */
+  acks?: number;
+
+  /**
+   * @generated from field: string transactional_id = 16;
+   */
+  transactionalId: string;
+
+  /**
+   * Codec of the first batch produced or fetched: gzip, snappy, lz4, zstd.
+   *
+   * @generated from field: string compression = 17;
+   */
+  compression: string;
 };
 
 /**

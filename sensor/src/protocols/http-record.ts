@@ -1,10 +1,12 @@
-/** Writes what start lines and fields say into an exchange: no strings, no objects. */
+/**
+ * Writes what requests, responses and their fields say into an exchange, for every version of HTTP: Http and
+ * Http2 number these fields alike. No strings, no objects.
+ */
 import { encodeString, HttpTag, KeyValueTag, RoundTripTag, WireWriter } from '@packetd/proto';
-import { redactQuery, redactUrl } from '../../redact/url.js';
-import type { Exchange } from '../exchange.js';
-import { type FieldName, knownMethod } from './names.js';
+import { redactQuery, redactUrl } from '../redact/url.js';
+import type { Exchange } from './exchange.js';
+import { type FieldName, isDigit, knownMethod, MAX_RECORDED_VALUE_BYTES } from './http-names.js';
 import { route, templateRoute } from './route.js';
-import { isDigit, MAX_RECORDED_VALUE_BYTES } from './wire.js';
 
 const OTHER_METHOD = encodeString(RoundTripTag.operation, '_OTHER');
 const SCHEME_HTTP = encodeString(HttpTag.scheme, 'http');
@@ -48,7 +50,7 @@ export function writeErrorType(exchange: Exchange, code: number): void {
 
 /**
  * request-target = origin-form / absolute-form / authority-form / asterisk-form (RFC 9112 section 3.2).
- * True where it names the host, which then stands above the Host field (section 3.2.2).
+ * `schemeField` is what an origin-form target is recorded with. True where it names the host, which then stands above the Host field (section 3.2.2).
  */
 export function writeTarget(
   exchange: Exchange,
@@ -56,6 +58,7 @@ export function writeTarget(
   start: number,
   end: number,
   connect: boolean,
+  schemeField: Uint8Array = SCHEME_HTTP,
 ): boolean {
   const detail = exchange.detail;
   if (connect) {
@@ -66,7 +69,7 @@ export function writeTarget(
   let hosted = false;
   const scheme = schemeEnd(bytes, start, end);
   if (scheme < 0) {
-    detail.raw(SCHEME_HTTP);
+    detail.raw(schemeField);
   } else {
     detail.text(HttpTag.scheme, bytes, start, scheme);
     const authority = scheme + 3;

@@ -1,8 +1,50 @@
 /** Interned field names and methods: what repeats is looked up by its bytes and written as it was encoded once. */
 import { encodeString, HttpTag, KeyValueTag, RoundTripTag } from '@packetd/proto';
-import { isSecretHeader, REDACTED } from '../../redact/headers.js';
-import { TraceHeader, traceHeader } from '../trace-context.js';
-import { KNOWN_METHODS, LOWER } from './wire.js';
+import { isSecretHeader, REDACTED } from '../redact/headers.js';
+import { TraceHeader, traceHeader } from './trace-context.js';
+
+/** Fields of a head that are recorded; framing is read from all of them. */
+export const MAX_RECORDED_FIELDS = 256;
+/** Longest recorded field value; the rest is cut off. */
+export const MAX_RECORDED_VALUE_BYTES = 8 << 10;
+
+/** ASCII lower case of a byte; other bytes as they are. */
+export const LOWER = Uint8Array.from({ length: 256 }, (_, b) => (b >= 0x41 && b <= 0x5a ? b | 0x20 : b));
+
+/**
+ * Methods that are used as operation; all others are `_OTHER` there. The IANA HTTP Method Registry,
+ * UPnP (M-SEARCH, NOTIFY, SUBSCRIBE, UNSUBSCRIBE), the caches' PURGE and BAN, and RPC over HTTP.
+ */
+const KNOWN_METHODS = [
+  'GET',
+  'POST',
+  'PUT',
+  'DELETE',
+  'HEAD',
+  'OPTIONS',
+  'PATCH',
+  'CONNECT',
+  'TRACE',
+  'QUERY',
+  ...['ACL', 'BASELINE-CONTROL', 'BIND', 'CHECKIN', 'CHECKOUT', 'COPY', 'LABEL', 'LINK', 'LOCK', 'MERGE'],
+  ...['MKACTIVITY', 'MKCALENDAR', 'MKCOL', 'MKREDIRECTREF', 'MKWORKSPACE', 'MOVE', 'ORDERPATCH', 'PROPFIND'],
+  ...['PROPPATCH', 'REBIND', 'REPORT', 'SEARCH', 'UNBIND', 'UNCHECKOUT', 'UNLINK', 'UNLOCK', 'UPDATE'],
+  ...[
+    'UPDATEREDIRECTREF',
+    'VERSION-CONTROL',
+    'M-SEARCH',
+    'NOTIFY',
+    'SUBSCRIBE',
+    'UNSUBSCRIBE',
+    'PURGE',
+    'BAN',
+  ],
+  ...['RPC_IN_DATA', 'RPC_OUT_DATA'],
+] as const;
+
+export function isDigit(byte: number): boolean {
+  return byte >= 0x30 && byte <= 0x39;
+}
 
 /** What the decoder does with a field besides recording it. */
 export const Field = {

@@ -1,0 +1,332 @@
+/** Expected values are those of RFC 9113 and of gRPC's PROTOCOL-HTTP2.md. Header blocks are plain literals. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { Grpc } from '@packetd/proto/gen/packetd/v1/grpc_pb';
+import type { Http2 } from '@packetd/proto/gen/packetd/v1/http2_pb';
+import { type RoundTrip, Status } from '@packetd/proto/gen/packetd/v1/roundtrip_pb';
+import { http2 } from '../grpc/index.js';
+import { everyCut, type Step } from '../harness.js';
+
+const PREFACE = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n';
+const DATA = 0;
+const HEADERS = 1;
+const RST_STREAM = 3;
+const SETTINGS = 4;
+const PUSH_PROMISE = 5;
+const GOAWAY = 7;
+const CONTINUATION = 9;
+const END_STREAM = 1;
+const END_HEADERS = 4;
+const PADDED = 8;
+const PRIORITY = 32;
+
+const u32 = (value: number): Buffer =>
+  Buffer.of(value >>> 24, (value >>> 16) & 255, (value >>> 8) & 255, value & 255);
+const frame = (type: number, flags: number, stream: number, payload: Uint8Array | string = ''): Buffer => {
+  const body = typeof payload === 'string' ? Buffer.from(payload, 'latin1') : Buffer.from(payload);
+  return Buffer.concat([u32(body.length).subarray(1), Buffer.of(type, flags), u32(stream), body]);
+};
+/** Literals without indexing (RFC 7541 section 6.2.2). */
+const block = (fields: Record<string, string>): Buffer =>
+  Buffer.concat(
+    Object.entries(fields).map(([name, value]) =>
+      Buffer.concat([
+        Buffer.of(0, name.length),
+        Buffer.from(name),
+        Buffer.of(value.length),
+        Buffer.from(value),
+      ]),
+    ),
+  );
+const request = (path: string, further: Record<string, string> = {}): Buffer =>
+  block({ ':method': 'GET', ':scheme': 'http', ':path': path, ':authority': 'shop.test', ...further });
+const headers = (stream: number, fields: Buffer, flags = END_HEADERS | END_STREAM): Buffer =>
+  frame(HEADERS, flags, stream, fields);
+const OPEN = END_HEADERS;
+
+const c = (...parts: Uint8Array[]): Step => ({ from: 0, bytes: Buffer.concat(parts) });
+const s = (...parts: Uint8Array[]): Step => ({ from: 1, bytes: Buffer.concat(parts) });
+const START: Step[] = [c(Buffer.from(PREFACE), frame(SETTINGS, 0, 0)), s(frame(SETTINGS, 0, 0))];
+
+const line = (record: RoundTrip): string => {
+  const { detail } = record;
+  if (detail.case === 'grpc')
+    return `${detail.value.method} ${detail.value.statusCode} ${Status[record.status]}`;
+  const d = detail.value as Http2;
+  return `${d.method || '-'} ${d.path || '-'} ${d.statusCode || '-'} ${Status[record.status]}`;
+};
+
+interface Case {
+  name: string;
+  steps: Step[];
+  expect: string[];
+  fromStart?: boolean;
+  check?: (records: RoundTrip[]) => void;
+}
+
+const GRPC = { ':method': 'POST', 'content-type': 'application/grpc+proto', te: 'trailers' };
+const call = (stream: number, method: string, further: Record<string, string> = {}, flags = OPEN): Buffer =>
+  headers(stream, request(`/shop.v1.Orders/${method}`, { ...GRPC, ...further }), flags);
+const message = (text: string): Buffer => Buffer.concat([Buffer.of(0), u32(text.length), Buffer.from(text)]);
+const grpcHeaders = (stream: number): Buffer =>
+  headers(stream, block({ ':status': '200', 'content-type': 'application/grpc' }), OPEN);
+const trailers = (stream: number, status: string, text?: string): Buffer =>
+  headers(stream, block({ 'grpc-status': status, ...(text === undefined ? {} : { 'grpc-message': text }) }));
+const grpcOf = (record: RoundTrip): Grpc => record.detail.value as Grpc;
+
+const CASES: Case[] = [
+  {
+    name: 'a request and its response, END_STREAM on HEADERS',
+    steps: [
+      ...START,
+      c(headers(1, request('/users/42?token=hunter2', { authorization: 'Bearer hunter2' }))),
+      s(headers(1, block({ ':status': '204' }))),
+    ],
+    expect: ['GET /users/42 204 OK'],
+    check: ([r]) => {
+      const d = r.detail.value as Http2;
+      assert.equal(d.route, '/users/{id}');
+      assert.equal(d.host, 'shop.test');
+      assert.equal(d.streamId, 1);
+      assert.equal(r.protocolVersion, '2');
+    },
+  },
+  {
+    name: 'streams interleave, bodies are counted without their padding',
+    steps: [
+      ...START,
+      c(
+        headers(1, request('/a')),
+        headers(3, request('/b'), OPEN),
+        frame(DATA, END_STREAM | PADDED, 3, '\u0003hellopad'),
+      ),
+      s(
+        headers(3, block({ ':status': '200' }), OPEN),
+        headers(1, block({ ':status': '404' }), OPEN),
+        frame(DATA, 0, 3, 'abc'),
+        frame(DATA, END_STREAM, 1, ''),
+        frame(DATA, END_STREAM, 3, 'def'),
+      ),
+    ],
+    expect: ['GET /a 404 ERROR', 'GET /b 200 OK'],
+    check: ([, r]) => {
+      const d = r.detail.value as Http2;
+      assert.equal(d.requestBodyBytes, 5n);
+      assert.equal(d.responseBodyBytes, 6n);
+    },
+  },
+  {
+    name: 'CONTINUATION, PRIORITY, PADDED HEADERS, unknown frames',
+    steps: [
+      ...START,
+      c(
+        frame(
+          HEADERS,
+          PADDED | PRIORITY | END_STREAM,
+          1,
+          Buffer.concat([Buffer.of(2, 0, 0, 0, 0, 16), request('/a').subarray(0, 9), Buffer.of(0, 0)]),
+        ),
+        frame(CONTINUATION, 0, 1, request('/a').subarray(9, 20)),
+        frame(CONTINUATION, END_HEADERS, 1, request('/a').subarray(20)),
+        frame(0xbe, 0xff, 0, 'grease'),
+      ),
+      s(headers(1, block({ ':status': '200' }))),
+    ],
+    expect: ['GET /a 200 OK'],
+  },
+  {
+    name: '1xx is not the response; trailers are not either',
+    steps: [
+      ...START,
+      c(headers(1, request('/a'))),
+      s(
+        headers(1, block({ ':status': '103' }), OPEN),
+        headers(1, block({ ':status': '200' }), OPEN),
+        frame(DATA, 0, 1, 'x'),
+        headers(1, block({ 'x-sum': '1' })),
+      ),
+    ],
+    expect: ['GET /a 200 OK'],
+  },
+  {
+    name: 'RST_STREAM cancels with its code; GOAWAY what it did not process',
+    steps: [
+      ...START,
+      c(
+        headers(1, request('/a')),
+        frame(RST_STREAM, 0, 1, u32(8)),
+        headers(3, request('/b')),
+        headers(5, request('/c')),
+      ),
+      s(frame(GOAWAY, 0, 0, Buffer.concat([u32(3), u32(0)])), headers(3, block({ ':status': '200' }))),
+    ],
+    expect: ['GET /a - CANCELLED', 'GET /c - CANCELLED', 'GET /b 200 OK'],
+    check: ([r]) => {
+      assert.equal((r.detail.value as Http2).errorCode, 'CANCEL');
+      assert.equal(r.errorType, 'CANCEL');
+    },
+  },
+  {
+    name: 'the server pushes',
+    steps: [
+      ...START,
+      c(headers(1, request('/a'))),
+      s(
+        frame(PUSH_PROMISE, END_HEADERS, 1, Buffer.concat([u32(2), request('/style.css')])),
+        headers(1, block({ ':status': '200' })),
+        headers(2, block({ ':status': '200' })),
+      ),
+    ],
+    expect: ['GET /a 200 OK', 'GET /style.css 200 OK'],
+    check: ([, r]) => assert.equal((r.detail.value as Http2).pushed, true),
+  },
+  {
+    name: 'no response, and one that is cut off',
+    steps: [
+      ...START,
+      c(headers(1, request('/a')), headers(3, request('/b'))),
+      s(headers(3, block({ ':status': '200' }), OPEN), frame(DATA, 0, 3, 'abc')),
+    ],
+    expect: ['GET /a - NO_RESPONSE', 'GET /b 200 INCOMPLETE'],
+  },
+  {
+    name: 'a gap inside of DATA costs bytes; behind another, frames are found again',
+    steps: [
+      ...START,
+      c(headers(1, request('/a')), headers(3, request('/b'))),
+      s(
+        headers(1, block({ ':status': '200' }), OPEN),
+        frame(DATA, END_STREAM, 1, 'x'.repeat(100)).subarray(0, 50),
+      ),
+      { from: 1, gap: 30 },
+      s(Buffer.from('x'.repeat(29))),
+      { from: 1, gap: 500 },
+      s(
+        Buffer.from('rest of a body'),
+        frame(DATA, 0, 3, 'abc'),
+        frame(DATA, 0, 3, 'abc'),
+        frame(DATA, END_STREAM, 3, 'abc'),
+      ),
+      c(headers(5, request('/c'))),
+      s(headers(5, block({ ':status': '200' }))),
+    ],
+    expect: ['GET /a 200 OK', 'GET /b - INCOMPLETE', 'GET /c 200 OK'],
+    check: ([r]) => assert.equal(r.missingBytes, 30n),
+  },
+  {
+    name: 'gRPC: unary, with its message, metadata and deadline',
+    steps: [
+      ...START,
+      c(
+        call(1, 'Get', { 'grpc-timeout': '100m', authorization: 'Bearer hunter2' }),
+        frame(DATA, END_STREAM, 1, message('abc')),
+      ),
+      s(grpcHeaders(1), frame(DATA, 0, 1, message('defgh')), trailers(1, '0')),
+    ],
+    expect: ['shop.v1.Orders/Get OK OK'],
+    check: ([r]) => {
+      const d = grpcOf(r);
+      assert.equal(d.service, 'shop.v1.Orders');
+      assert.equal(d.timeout, '100m');
+      assert.equal(d.contentSubtype, 'proto');
+      assert.equal(d.streaming, 'unary');
+      assert.deepEqual([d.requestMessages, d.responseMessages], [1, 1]);
+      assert.equal(d.responseBodyBytes, 10n);
+      assert.equal(r.operation, 'shop.v1.Orders/Get');
+    },
+  },
+  {
+    name: 'gRPC: Trailers-Only, and a message that is percent-encoded and repeats a value',
+    steps: [
+      ...START,
+      c(call(1, 'Get'), frame(DATA, END_STREAM, 1, message('abc'))),
+      s(
+        headers(
+          1,
+          block({
+            ':status': '200',
+            'content-type': 'application/grpc',
+            'grpc-status': '5',
+            'grpc-message': 'no%20order%20"hunter2"',
+          }),
+        ),
+      ),
+    ],
+    expect: ['shop.v1.Orders/Get NOT_FOUND ERROR'],
+    check: ([r]) => {
+      assert.equal(grpcOf(r).statusMessage, 'no order ?');
+      assert.equal(r.errorType, 'NOT_FOUND');
+    },
+  },
+  {
+    name: 'gRPC: streams of messages, split anywhere between frames',
+    steps: [
+      ...START,
+      c(
+        call(1, 'Chat'),
+        frame(DATA, 0, 1, message('one').subarray(0, 3)),
+        frame(DATA, END_STREAM, 1, Buffer.concat([message('one').subarray(3), message('two')])),
+      ),
+      s(
+        grpcHeaders(1),
+        frame(DATA, 0, 1, Buffer.concat([message('a'), message('b'), message('')])),
+        trailers(1, '0'),
+      ),
+    ],
+    expect: ['shop.v1.Orders/Chat OK OK'],
+    check: ([r]) => {
+      assert.deepEqual([grpcOf(r).requestMessages, grpcOf(r).responseMessages], [2, 3]);
+      assert.equal(grpcOf(r).streaming, 'bidi_stream');
+    },
+  },
+  {
+    name: 'gRPC: no trailers but RST_STREAM, and an HTTP error of a proxy',
+    steps: [
+      ...START,
+      c(call(1, 'Slow', {}, OPEN), frame(RST_STREAM, 0, 1, u32(8)), call(3, 'Get', {}, OPEN | END_STREAM)),
+      s(headers(3, block({ ':status': '503', 'content-type': 'text/html' }))),
+    ],
+    expect: ['shop.v1.Orders/Slow CANCELLED CANCELLED', 'shop.v1.Orders/Get UNAVAILABLE ERROR'],
+  },
+  {
+    name: 'gRPC-Web: the trailers are in the body',
+    steps: [
+      ...START,
+      c(
+        call(1, 'Get', { 'content-type': 'application/grpc-web+proto' }),
+        frame(DATA, END_STREAM, 1, message('abc')),
+      ),
+      s(
+        headers(1, block({ ':status': '200', 'content-type': 'application/grpc-web+proto' }), OPEN),
+        frame(
+          DATA,
+          END_STREAM,
+          1,
+          Buffer.concat([message('x'), Buffer.of(0x80), u32(16), Buffer.from('grpc-status: 3\r\n')]),
+        ),
+      ),
+    ],
+    expect: ['shop.v1.Orders/Get INVALID_ARGUMENT ERROR'],
+    check: ([r]) => {
+      assert.equal(grpcOf(r).responseMessages, 1);
+      assert.equal(grpcOf(r).contentSubtype, 'web+proto');
+    },
+  },
+];
+
+for (const example of CASES) {
+  test(example.name, () => {
+    const outcome = everyCut(
+      http2,
+      example.steps,
+      { fromStart: example.fromStart },
+      (actual, expected, cut) => assert.deepEqual(actual, expected, cut),
+    );
+    assert.deepEqual(outcome.records.map(line), example.expect);
+    example.check?.(outcome.records);
+    const text = JSON.stringify(outcome.records, (_, value) =>
+      typeof value === 'bigint' ? Number(value) : value,
+    );
+    assert.ok(!text.includes('hunter2'));
+  });
+}

@@ -1,0 +1,61 @@
+/** One stream, and what an application on top of HTTP/2 makes of it. */
+import type { Direction } from '../decoder.js';
+import type { Exchange } from '../exchange.js';
+import type { HeaderList } from './hpack.js';
+
+/** A call of an application protocol that a stream carries. */
+export interface Call {
+  /** Fields of the response's header block, or of the trailers of either side. */
+  headers(direction: Direction, list: HeaderList): void;
+  /** Application bytes of DATA frames, padding left out. */
+  data(direction: Direction, bytes: Uint8Array, start: number, end: number): void;
+  /** DATA of this direction was lost. */
+  lost(direction: Direction): void;
+  /**
+   * Writes what the call says into the exchange; answers the record's status. `ended` is false where the
+   * response did not come to its end, and `resetCode` the code of RST_STREAM, -1 without one.
+   */
+  finish(stream: Stream, status: number, ended: boolean, resetCode: number): number;
+}
+
+/** What streams may be besides plain HTTP. */
+export interface Application {
+  /** Tag of its message in RoundTrip. */
+  readonly detailTag: number;
+  /** Takes over a stream with these request fields, and writes what they say; null where it is not its own. */
+  open(stream: Stream, list: HeaderList): Call | null;
+}
+
+export class Stream {
+  id = 0;
+  exchange: Exchange | null = null;
+  call: Call | null = null;
+  statusCode = 0;
+  requestEnded = false;
+  /** The final response's header block was seen. */
+  responded = false;
+  /** Bytes were lost that may have been this stream's. */
+  doubtful = false;
+  pushed = false;
+  requestHeaderBytes = 0;
+  responseHeaderBytes = 0;
+  requestBodyBytes = 0;
+  responseBodyBytes = 0;
+  fields = 0;
+
+  reset(id: number): void {
+    this.id = id;
+    this.exchange = null;
+    this.call = null;
+    this.statusCode = 0;
+    this.requestEnded = false;
+    this.responded = false;
+    this.doubtful = false;
+    this.pushed = false;
+    this.requestHeaderBytes = 0;
+    this.responseHeaderBytes = 0;
+    this.requestBodyBytes = 0;
+    this.responseBodyBytes = 0;
+    this.fields = 0;
+  }
+}

@@ -1,0 +1,140 @@
+/** nats-server between an agent and a collector: every roundtrip arrives, and arrives once. */
+import assert from 'node:assert/strict';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { Agent, createServer, get } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { jetstreamManager } from '@nats-io/jetstream';
+import { connect } from '@nats-io/transport-node';
+import { freePort, has, listening, sleep } from '../bench/processes.js';
+import { backend, isRoot, PACKETD, startBackend, stopBackend, unless } from './support.js';
+
+const script = backend('nats.sh');
+const skip =
+  unless(isRoot, 'capturing needs root') ||
+  unless(has('nats-server') || script !== null, 'nats-server is not installed');
+
+describe('agent, JetStream and collector', { skip }, () => {
+  const directory = mkdtempSync(join(tmpdir(), 'packetd-nats-'));
+  const out = join(directory, 'roundtrips.ndjson');
+  const children: ChildProcess[] = [];
+  let server: ChildProcess;
+  let natsPort = 0;
+
+  async function startNats(): Promise<ChildProcess> {
+    if (!has('nats-server')) return startBackend(script!, [String(natsPort)]);
+    const child = spawn(
+      'nats-server',
+      ['-a', '127.0.0.1', '-p', String(natsPort), '-js', '-sd', join(directory, 'jetstream')],
+      { stdio: 'ignore' },
+    );
+    await listening(natsPort);
+    return child;
+  }
+
+  /** A packetd command with this configuration, running when it has logged `ready`. */
+  async function start(command: string, config: object, ready: string): Promise<ChildProcess> {
+    const file = join(directory, `${command}-${children.length}.json`);
+    // JSON is YAML.
+    writeFileSync(file, JSON.stringify({ nats: { servers: [`nats://127.0.0.1:${natsPort}`] }, ...config }));
+    const child = spawn(process.execPath, [PACKETD, command, '--config', file], {
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
+    children.push(child);
+    let log = '';
+    child.stderr!.on('data', (piece: Buffer) => {
+      log += piece.toString();
+    });
+    while (!log.includes(ready)) {
+      assert.equal(child.exitCode, null, log);
+      await sleep(50);
+    }
+    return child;
+  }
+  const collector = () =>
+    start(
+      'collector',
+      { server: { enabled: false }, exporter: { roundtrips: { enabled: true, filename: out } } },
+      '"consuming"',
+    );
+  async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
+    const exited = once(child, 'exit');
+    child.kill(signal);
+    await exited;
+  }
+  const paths = (port: number): string[] =>
+    readFileSync(out, 'utf8')
+      .split('\n')
+      .filter((line) => line !== '')
+      .map(
+        (line) =>
+          JSON.parse(line) as {
+            server: { port: number };
+            url?: { path: string };
+            observer: { name: string };
+          },
+      )
+      .filter((d) => d.server.port === port && d.observer.name === 'sensor-1')
+      .map((d) => d.url?.path ?? '');
+
+  before(async () => {
+    natsPort = await freePort();
+    server = await startNats();
+    // A stream that was left behind by another run is not this one's.
+    const connection = await connect({ servers: `127.0.0.1:${natsPort}` });
+    await (await jetstreamManager(connection)).streams.delete('PACKETD').catch(() => {});
+    await connection.close();
+  });
+  after(async () => {
+    for (const child of children)
+      if (child.exitCode === null && child.signalCode === null) await end(child, 'SIGKILL');
+    await stopBackend(server);
+    rmSync(directory, { recursive: true, force: true });
+  });
+
+  it('delivers each roundtrip once, while the collector and NATS come and go', async () => {
+    const http = createServer((_, response) => response.end('ok')).listen(0, '127.0.0.1');
+    await once(http, 'listening');
+    const { port } = http.address() as AddressInfo;
+    const agent = new Agent({ keepAlive: true });
+    let sent = 0;
+    const request = async (count: number) => {
+      for (let i = 0; i < count; i++) {
+        await new Promise<void>((resolve, reject) => {
+          get({ port, path: `/n${sent++}`, agent }, (response) => response.resume().on('end', resolve)).on(
+            'error',
+            reject,
+          );
+        });
+      }
+      await sleep(400);
+    };
+    const sensor = await start(
+      'agent',
+      { sensor: { name: 'sensor-1' }, sniffer: { ifaces: 'lo' }, server: { enabled: false } },
+      '"watching"',
+    );
+    let consumer = await collector();
+    await request(50);
+    // Ended in the middle of its work, as a machine that fails does; what it has not acknowledged comes again.
+    await end(consumer, 'SIGTERM');
+    await request(50);
+    // NATS is away for a while: the sensor keeps what it cannot send.
+    await stopBackend(server);
+    await request(50);
+    server = await startNats();
+    await request(50);
+    consumer = await collector();
+    for (let i = 0; i < 200 && paths(port).length < sent; i++) await sleep(100);
+    await end(sensor, 'SIGTERM');
+    await sleep(500);
+    await end(consumer, 'SIGTERM');
+    http.close();
+    agent.destroy();
+    assert.deepEqual(paths(port).sort(), Array.from({ length: sent }, (_, i) => `/n${i}`).sort());
+  });
+});
