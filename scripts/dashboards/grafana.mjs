@@ -204,7 +204,7 @@ function layer4() {
           'Handshake',
           [
             [
-              `${sumBy(by, rate(`tcp_handshake_seconds_total${all}`))} / ${sumBy(by, rate(`tcp_handshakes_total${all}`))}`,
+              `${sumBy(by, rate(`tcp_handshake_duration_seconds_sum${all}`))} / ${sumBy(by, rate(`tcp_handshake_duration_seconds_count${all}`))}`,
               legend,
             ],
           ],

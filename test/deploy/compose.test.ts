@@ -2,15 +2,11 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { ROOT } from '../e2e/support.js';
-
-const { parse } = createRequire(join(ROOT, 'cli/package.json'))('yaml') as {
-  parse(text: string, options?: object): unknown;
-};
+import { yaml } from './support.js';
 
 interface Service {
   readonly image: string;
@@ -40,7 +36,7 @@ interface Compose {
 
 const text = readFileSync(join(ROOT, 'docker-compose.yml'), 'utf8');
 const settings = readFileSync(join(ROOT, '.env'), 'utf8');
-const compose = parse(text, { merge: true }) as Compose;
+const compose = yaml.parse(text, { merge: true }) as Compose;
 const services = Object.entries(compose.services);
 const variables = new Map(
   settings
