@@ -1,0 +1,96 @@
+# Images of packetd, for linux/amd64 and linux/arm64:
+#
+#   docker build --target sensor    -t packetd-sensor .
+#   docker build --target collector -t packetd-collector .
+#   docker build --target demo      -t packetd-demo .       (demo services and load; never for production)
+#
+# All run as user 65532 and write nothing to their root file system.
+ARG NODE_IMAGE=node:24-bookworm-slim
+
+# TypeScript to JavaScript. The result is the same on every architecture, so it is built on the builder's own.
+FROM --platform=$BUILDPLATFORM ${NODE_IMAGE} AS build
+WORKDIR /opt/packetd
+COPY package.json package-lock.json .npmrc ./
+COPY proto/package.json proto/
+COPY sensor/package.json sensor/
+COPY collector/package.json collector/
+COPY cli/package.json cli/
+COPY test/package.json test/
+# --ignore-scripts: koffi and snappy come prebuilt; cap (libpcap) is not used on Linux.
+RUN npm ci --prefer-offline --ignore-scripts --no-audit --no-fund
+COPY tsconfig.json tsconfig.base.json ./
+COPY proto proto
+COPY sensor sensor
+COPY collector collector
+COPY cli cli
+RUN node node_modules/typescript/bin/tsc -b cli \
+  && find . -path ./node_modules -prune -o \( -name '*.d.ts' -o -name '*.map' -o -name '*.tsbuildinfo' \) -print \
+     | xargs rm -f
+
+# What packetd needs at run time, with the native parts of the target's architecture.
+FROM ${NODE_IMAGE} AS dependencies
+WORKDIR /opt/packetd
+COPY package.json package-lock.json .npmrc ./
+COPY proto/package.json proto/
+COPY sensor/package.json sensor/
+COPY collector/package.json collector/
+COPY cli/package.json cli/
+COPY test/package.json test/
+RUN npm ci --prefer-offline --ignore-scripts --no-audit --no-fund --omit=dev \
+      -w proto -w sensor -w collector -w cli
+
+# The clients of the demo's load generator.
+FROM ${NODE_IMAGE} AS demo-dependencies
+WORKDIR /opt/packetd
+COPY package.json package-lock.json .npmrc ./
+COPY proto/package.json proto/
+COPY sensor/package.json sensor/
+COPY collector/package.json collector/
+COPY cli/package.json cli/
+COPY test/package.json test/
+RUN npm ci --prefer-offline --ignore-scripts --no-audit --no-fund -w test
+
+# setcap, which the sensor's image does not keep.
+FROM ${NODE_IMAGE} AS tools
+RUN command -v setcap >/dev/null \
+  || { apt-get update && apt-get install -y --no-install-recommends libcap2-bin && rm -rf /var/lib/apt/lists/*; }
+
+# Runs packetd without npm, yarn and corepack, which nothing here calls.
+FROM ${NODE_IMAGE} AS runtime
+RUN rm -rf /usr/local/lib/node_modules /usr/local/bin/npm /usr/local/bin/npx /usr/local/bin/corepack /opt/yarn* \
+  # Volumes that are empty take the owner of the directory they are mounted on: user 65532 may write them.
+  && install -d -o 65532 -g 65532 /var/lib/packetd /run/packetd /volumes/nats /volumes/metrics /volumes/demo
+ENV NODE_ENV=production
+WORKDIR /opt/packetd
+COPY --from=dependencies /opt/packetd/ ./
+COPY --from=build /opt/packetd/proto/dist proto/dist
+COPY --from=build /opt/packetd/sensor/dist sensor/dist
+COPY --from=build /opt/packetd/collector/dist collector/dist
+COPY --from=build /opt/packetd/cli/dist cli/dist
+COPY cli/bin cli/bin
+
+FROM runtime AS collector
+USER 65532:65532
+EXPOSE 9091
+ENTRYPOINT ["node", "/opt/packetd/cli/bin/packetd.js"]
+CMD ["collector"]
+
+# cap_add gives a container's root the capability, but no other user: after execve a user other than 0 has an
+# empty effective set unless the file carries the capability. So this image's node carries CAP_NET_RAW, alone.
+# The price is that allowPrivilegeEscalation / no-new-privileges must not forbid it (see docs/deployment.md).
+# A container started without NET_RAW in its bounding set refuses to start node at all.
+FROM runtime AS sensor
+RUN --mount=type=bind,from=tools,source=/,target=/mnt \
+  LD_LIBRARY_PATH=$(echo /mnt/lib/*-linux-gnu):$(echo /mnt/usr/lib/*-linux-gnu) \
+  "$(ls /mnt/usr/sbin/setcap /mnt/sbin/setcap 2>/dev/null | head -n 1)" cap_net_raw+ep "$(readlink -f /usr/local/bin/node)"
+USER 65532:65532
+ENTRYPOINT ["node", "/opt/packetd/cli/bin/packetd.js"]
+CMD ["agent"]
+
+FROM ${NODE_IMAGE} AS demo
+ENV NODE_ENV=production
+WORKDIR /opt/packetd
+COPY --from=demo-dependencies /opt/packetd/node_modules node_modules
+COPY deploy/demo deploy/demo
+USER 65532:65532
+CMD ["node", "deploy/demo/load.mjs"]
