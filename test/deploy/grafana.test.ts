@@ -37,8 +37,11 @@ async function exported(): Promise<Set<string>> {
   metrics.take({ roundtrips: [], endpoints } as unknown as RoundTripBatch, 0);
   const names = new Set(['up']);
   for (const { name, kind } of metrics.families()) {
-    for (const suffix of kind === 'histogram' ? ['_bucket', '_sum', '_count'] : [''])
-      names.add(name + suffix);
+    const suffixes: Record<string, string[]> = {
+      histogram: ['_bucket', '_sum', '_count'],
+      summary: ['_sum', '_count'],
+    };
+    for (const suffix of suffixes[kind] ?? ['']) names.add(name + suffix);
   }
   for (const { name } of await registry.getMetricsAsJSON()) names.add(name);
   return names;

@@ -35,7 +35,7 @@ const third = (rounds: number) => Math.ceil(rounds / 3);
 const EXACT: { readonly [protocol: string]: (rounds: number) => { match: string; count: number } } = {
   http: (n) => ({ match: 'operation=~"GET|POST"', count: 3 * n + 2 * third(n) }),
   http2: (n) => ({ match: 'operation="GET"', count: 3 * n + 3 * third(n) }),
-  grpc: (n) => ({ match: 'target=~".*(Checkout|WatchOrder).*"', count: 2 * n + third(n) }),
+  grpc: (n) => ({ match: 'operation=~".*(Checkout|WatchOrder)"', count: 2 * n + third(n) }),
   dns: (n) => ({ match: 'operation=~".*"', count: 2 * n + third(n) }),
   redis: (n) => ({ match: 'operation=~"(?i)set|get|incr|lpush"', count: 10 * n + third(n) }),
   // Each of the two connections prepares its INSERT once.
