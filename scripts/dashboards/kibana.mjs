@@ -120,7 +120,7 @@ function dataView({ protocols, mappingOf }) {
 }
 
 /** Leaves of a mapping: [dotted name, property]. */
-export function* fieldsOf({ properties = {} }, prefix = '') {
+function* fieldsOf({ properties = {} }, prefix = '') {
   for (const [name, property] of Object.entries(properties)) {
     if (property.properties === undefined) yield [`${prefix}${name}`, property];
     else yield* fieldsOf(property, `${prefix}${name}.`);
