@@ -1,6 +1,6 @@
 /** Captures of real servers under real load, recorded with tcpdump on loopback. */
-import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { chmodSync, chownSync, existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Background, freePort, listening, sleep } from './processes.js';
 
@@ -95,6 +95,47 @@ export const LOADS: readonly Load[] = [
       ];
     },
   },
+  {
+    name: 'http2',
+    server: (port) => new Background('nghttpd', ['--no-tls', '-d', '/usr/share/doc', String(port)]),
+    client: (port, _, n) => [
+      'h2load',
+      '-n',
+      String(n),
+      '-c',
+      '4',
+      '-m',
+      '32',
+      `http://127.0.0.1:${port}/none`,
+    ],
+  },
+  {
+    name: 'postgresql',
+    server: postgres,
+    client: (port, directory, n) => {
+      const script = join(directory, 'select.sql');
+      writeFileSync(script, '\\set id random(1, 100000)\nSELECT relname FROM pg_class WHERE oid = :id;\n');
+      const login = ['-h', '127.0.0.1', '-p', String(port), '-U', 'bench'];
+      // Half of them by the extended protocol, with statements prepared once.
+      const mode = ['-M', 'prepared', '-n', '-c', '8', '-t', String(n / 8), '-f', script];
+      return [join(postgresBin(), 'pgbench'), ...login, ...mode, 'postgres'];
+    },
+  },
+  {
+    name: 'mysql',
+    server: mariadb,
+    client: (port, _, n) => [
+      'mariadb-slap',
+      '--no-defaults',
+      '--host=127.0.0.1',
+      `--port=${port}`,
+      '--user=root',
+      '--concurrency=8',
+      `--number-of-queries=${n}`,
+      '--create-schema=bench',
+      '--query=SELECT 42',
+    ],
+  },
 ];
 
 const REQUESTS = 200_000;
@@ -105,8 +146,10 @@ export const CAPTURES: readonly Capture[] = LOADS.map((load) => ({
     const file = join(directory, `${load.name}.pcap`);
     if (existsSync(file)) return file;
     const port = await freePort();
+    // A server that will not be root must reach its files.
+    chmodSync(directory, 0o755);
     const server = load.server(port, directory);
-    await listening(port);
+    await listening(port, 60_000);
     const tcpdump = new Background('tcpdump', [
       '-i',
       'lo',
@@ -157,4 +200,56 @@ function named(port: number, directory: string): Background {
 controls {}; zone "example.test" { type primary; file "zone"; };`,
   );
   return new Background('/usr/sbin/named', ['-g', '-n', '1', '-c', join(directory, 'named.conf')]);
+}
+
+function postgresBin(): string {
+  const root = '/usr/lib/postgresql';
+  const version = existsSync(root) ? readdirSync(root).sort().at(-1) : undefined;
+  if (version === undefined) throw new Error('PostgreSQL is not installed (package postgresql)');
+  return join(root, version, 'bin');
+}
+
+/** It refuses to run as root. */
+const NOBODY = 65_534;
+
+function postgres(port: number, directory: string): Background {
+  const data = join(directory, `postgres-${port}`);
+  mkdirSync(data, { recursive: true });
+  chownSync(data, NOBODY, NOBODY);
+  const asNobody = ['--reuid', String(NOBODY), '--regid', String(NOBODY), '--clear-groups'];
+  const cluster = join(data, 'cluster');
+  execFileSync(
+    'setpriv',
+    [...asNobody, join(postgresBin(), 'initdb'), '-D', cluster, '-U', 'bench', '-A', 'trust', '--no-sync'],
+    {
+      cwd: data,
+      stdio: 'ignore',
+    },
+  );
+  const options = ['-p', String(port), '-k', data, '-c', 'listen_addresses=127.0.0.1', '-c', 'fsync=off'];
+  return new Background(
+    'setpriv',
+    [...asNobody, join(postgresBin(), 'postgres'), '-D', cluster, ...options],
+    data,
+  );
+}
+
+function mariadb(port: number, directory: string): Background {
+  const data = join(directory, `mariadb-${port}`);
+  execFileSync(
+    'mariadb-install-db',
+    ['--no-defaults', '--user=root', `--datadir=${data}`, '--auth-root-authentication-method=normal'],
+    {
+      stdio: 'ignore',
+    },
+  );
+  return new Background('mariadbd', [
+    '--no-defaults',
+    '--user=root',
+    `--datadir=${data}`,
+    `--port=${port}`,
+    '--bind-address=127.0.0.1',
+    `--socket=${join(data, 'socket')}`,
+    `--pid-file=${join(data, 'pid')}`,
+  ]);
 }
