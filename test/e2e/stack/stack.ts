@@ -124,7 +124,7 @@ export class Stack {
     execFileSync(process.execPath, [join(DEPLOY, 'init.mjs'), secrets, join(this.directory, 'demo')]);
     const port = await freePort();
     const config = readFileSync(join(DEPLOY, 'config/nats.conf'), 'utf8')
-      .replace('/run/packetd/nats-authorization.conf', 'secrets/nats-authorization.conf')
+      .replace('../../run/packetd/nats-authorization.conf', 'secrets/nats-authorization.conf')
       .replace('store_dir: /data', `store_dir: ${join(this.directory, 'nats')}`)
       .replace('0.0.0.0:4222', `127.0.0.1:${port}`)
       .replace('127.0.0.1:8222', `127.0.0.1:${await freePort()}`);
