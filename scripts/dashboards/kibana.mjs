@@ -1,7 +1,7 @@
 /** Kibana saved objects: data view, saved searches, visualisations and dashboards, as NDJSON for its import. */
 import { Lens } from './lens.mjs';
 
-export const DATA_VIEW = 'packetd-roundtrips';
+const DATA_VIEW = 'packetd-roundtrips';
 /** Where Jaeger is in the file; the import puts the real address in its place. */
 const JAEGER = 'http://127.0.0.1:16686';
 const COLUMNS = [
@@ -17,7 +17,7 @@ const COLUMNS = [
 /** Values of a protocol that are worth a table; the first ones of its labels. */
 const TABLES = 3;
 
-export const SEARCHES = [
+const SEARCHES = [
   search('roundtrips', 'Roundtrips', '', COLUMNS),
   search('errors', 'Errors', 'event.outcome : "failure"', [
     ...COLUMNS.slice(0, 4),
@@ -120,7 +120,7 @@ function dataView({ protocols, mappingOf }) {
 }
 
 /** Leaves of a mapping: [dotted name, property]. */
-export function* fieldsOf({ properties = {} }, prefix = '') {
+function* fieldsOf({ properties = {} }, prefix = '') {
   for (const [name, property] of Object.entries(properties)) {
     if (property.properties === undefined) yield [`${prefix}${name}`, property];
     else yield* fieldsOf(property, `${prefix}${name}.`);

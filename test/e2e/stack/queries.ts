@@ -91,7 +91,7 @@ export function fieldsOfKql(kql: string): string[] {
   return [...kql.matchAll(/([\w.@]+)\s*(?::|>=|<=|>|<)/g)].map(([, name]) => name);
 }
 
-export interface LensColumn {
+interface LensColumn {
   readonly operationType: string;
   readonly sourceField: string;
   readonly params?: { readonly size?: number; readonly percentile?: number };
