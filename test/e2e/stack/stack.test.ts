@@ -185,6 +185,13 @@ describe('the stack', { skip, timeout: 1_200_000 }, () => {
     assert.equal(await documents('"not-to-be-recorded"'), 0);
   });
 
+  it('shows exemplars to a scraper that asks for OpenMetrics', async () => {
+    const accept = 'application/openmetrics-text;version=1.0.0';
+    const answer = await fetch(`${stack.urls.collector}/protocol/metrics`, { headers: { accept } });
+    const text = await answer.text();
+    assert.match(text, /^http_request_duration_seconds_bucket\{.*\} \d+ # \{trace_id="[0-9a-f]{32}"\}/m);
+  });
+
   it('has the span of a trace with its parent and attributes', async (t) => {
     const reason = stack.absent.get('traces');
     if (reason !== undefined) {
