@@ -10,6 +10,7 @@ import { yaml } from './support.js';
 
 interface Service {
   readonly image: string;
+  readonly pull_policy?: string;
   readonly build?: { readonly target: string };
   readonly user?: string;
   readonly ports?: readonly string[];
@@ -63,6 +64,9 @@ describe('docker-compose.yml', () => {
     it(`${name}: pinned, limited, unprivileged`, () => {
       const image = filled(service.image);
       assert.match(image, /:v?\d+\.\d+[\w.-]*$/, `${image} is not pinned`);
+      // An image of ours never comes from a registry where anybody could have put one of that name.
+      if (image.startsWith('packetd-'))
+        assert.equal(service.pull_policy, service.build === undefined ? 'never' : 'build');
       const version = /\$\{(\w+)/.exec(service.image)?.[1];
       if (version !== undefined)
         assert.ok(service.image.includes(`:-${variables.get(version)}}`), `${version} differs from .env`);

@@ -1,6 +1,7 @@
 /** Dashboards and alert rules use only metrics that packetd exports, and refer only to what is there. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { registry } from '@packetd/collector/health';
@@ -9,6 +10,7 @@ import type { EndpointStats, RoundTripBatch } from '@packetd/proto/gen/packetd/v
 import { Transport } from '@packetd/proto/gen/packetd/v1/roundtrip_pb';
 import { has } from '../bench/processes.js';
 import { alertRules, dashboardQueries, dashboards } from '../e2e/stack/queries.js';
+import { BACKENDS_HOME } from '../e2e/stack/stack.js';
 import { ROOT } from '../e2e/support.js';
 import { read, yaml } from './support.js';
 
@@ -145,6 +147,20 @@ describe('what ships for Grafana and Prometheus', () => {
     }
   });
 
+  it('watches the job that the stack scrapes', () => {
+    const { scrape_configs } = yaml.parse(read('deploy/config/scrape.yaml')) as {
+      scrape_configs: { job_name: string; dns_sd_configs: { names: string[]; port: number }[] }[];
+    };
+    const jobs = alertRules().flatMap(({ expr }) =>
+      [...expr.matchAll(/\bjob="([^"]+)"/g)].map(([, job]) => job),
+    );
+    assert.deepEqual(
+      [...new Set(jobs)],
+      scrape_configs.map(({ job_name }) => job_name),
+    );
+    assert.deepEqual(scrape_configs[0].dns_sd_configs[0].names, ['collector']);
+  });
+
   it('explains every alert', () => {
     const headings = [...read('docs/operations.md').matchAll(/^### (\w+)$/gm)].map(([, name]) => name);
     const rules = alertRules();
@@ -160,6 +176,21 @@ describe('what ships for Grafana and Prometheus', () => {
       rules.map(({ alert, expr }) => [alert, expr]),
     );
     for (const { uid } of provisioned) assert.ok(uid.length <= 40, uid);
+  });
+
+  const victoriaMetrics = ['bin/victoria-metrics', 'apps/victoria-metrics-debian/usr/bin/victoria-metrics']
+    .map((path) => join(BACKENDS_HOME, path))
+    .find((path) => existsSync(path));
+
+  it('is accepted by VictoriaMetrics, which refuses unknown keys', {
+    skip:
+      victoriaMetrics === undefined ? 'VictoriaMetrics has not been installed by its start script' : false,
+  }, () => {
+    const scrape = join(ROOT, 'deploy/config/scrape.yaml');
+    const run = spawnSync(victoriaMetrics!, [`-promscrape.config=${scrape}`, '-promscrape.config.dryRun'], {
+      encoding: 'utf8',
+    });
+    assert.equal(run.status, 0, run.stderr);
   });
 
   it('is accepted by promtool', { skip: has('promtool') ? false : 'promtool is not installed' }, () => {

@@ -11,7 +11,8 @@ import { freePort, has, listening, sleep } from '../../bench/processes.js';
 import { PACKETD, ROOT } from '../support.js';
 
 export const BACKENDS = join(ROOT, '../shared/backends');
-const HOME = process.env.BACKENDS_HOME ?? join(homedir(), '.cache/packetd-backends');
+/** Where the start scripts install. */
+export const BACKENDS_HOME = process.env.BACKENDS_HOME ?? join(homedir(), '.cache/packetd-backends');
 const DEPLOY = join(ROOT, 'deploy');
 /** A first start downloads. */
 const READY_MS = 600_000;
@@ -113,7 +114,7 @@ export class Stack {
   // ── backends ───────────────────────────────────────────────────────────────────────────────────────────
 
   private async nats(): Promise<void> {
-    const binary = join(HOME, 'bin/nats-server');
+    const binary = join(BACKENDS_HOME, 'bin/nats-server');
     if (!existsSync(binary)) {
       // The script installs it; here the server runs with the configuration of the containers instead.
       const [port, monitoring] = [await freePort(), await freePort()];
@@ -124,7 +125,7 @@ export class Stack {
     execFileSync(process.execPath, [join(DEPLOY, 'init.mjs'), secrets, join(this.directory, 'demo')]);
     const port = await freePort();
     const config = readFileSync(join(DEPLOY, 'config/nats.conf'), 'utf8')
-      .replace('/run/packetd/nats-authorization.conf', 'secrets/nats-authorization.conf')
+      .replace('../../run/packetd/nats-authorization.conf', 'secrets/nats-authorization.conf')
       .replace('store_dir: /data', `store_dir: ${join(this.directory, 'nats')}`)
       .replace('0.0.0.0:4222', `127.0.0.1:${port}`)
       .replace('127.0.0.1:8222', `127.0.0.1:${await freePort()}`);
@@ -145,7 +146,7 @@ export class Stack {
 
   private async victoriaMetrics(): Promise<void> {
     const port = await freePort();
-    const built = existsSync(join(HOME, 'bin/victoria-metrics'));
+    const built = existsSync(join(BACKENDS_HOME, 'bin/victoria-metrics'));
     await this.backend('victoria-metrics.sh', [String(port), '--fresh'], built ? {} : { DEBIAN: '1' });
     this.urls.metrics = `http://127.0.0.1:${port}`;
     this.environment.PACKETD_EXPORTER_METRICS_ENDPOINT = `${this.urls.metrics}/api/v1/write`;
@@ -156,12 +157,12 @@ export class Stack {
   private async traces(): Promise<void> {
     const [grpc, http, query] = [await freePort(), await freePort(), await freePort()];
     this.environment.PACKETD_EXPORTER_TRACES_ENDPOINT = `http://127.0.0.1:${http}/v1/traces`;
-    if (existsSync(join(HOME, 'bin/jaeger'))) {
+    if (existsSync(join(BACKENDS_HOME, 'bin/jaeger'))) {
       await this.backend('jaeger.sh', [String(grpc), String(http), String(query), '--fresh']);
       this.urls.jaeger = `http://127.0.0.1:${query}`;
-    } else if (existsSync(join(HOME, 'bin/otelcol'))) {
+    } else if (existsSync(join(BACKENDS_HOME, 'bin/otelcol'))) {
       await this.backend('otelcol.sh', [String(grpc), String(http), '--fresh']);
-      this.spansFile = join(HOME, `data/otelcol-${grpc}/received.txt`);
+      this.spansFile = join(BACKENDS_HOME, `data/otelcol-${grpc}/received.txt`);
     } else {
       this.environment.PACKETD_EXPORTER_TRACES_ENABLED = 'false';
       this.absent.set('traces', 'neither jaeger.sh nor otelcol.sh has been started here before');
@@ -171,7 +172,7 @@ export class Stack {
   // ── services ───────────────────────────────────────────────────────────────────────────────────────────
 
   private async demo(): Promise<void> {
-    const own = [this.web(), this.services2(), this.redis(), this.dns(), this.mariadb()];
+    const own = [this.web(), this.http2AndGrpc(), this.redis(), this.dns(), this.mariadb()];
     const kits = (
       [
         ['postgresql', 'postgres.sh', ['17.6.0'], {}],
@@ -220,7 +221,7 @@ export class Stack {
     this.services.set('http', port);
   }
 
-  private async services2(): Promise<void> {
+  private async http2AndGrpc(): Promise<void> {
     const [http2, grpc] = [await freePort(), await freePort()];
     const env = { DEMO_BIND: '127.0.0.1', DEMO_HTTP2_PORT: String(http2), DEMO_GRPC_PORT: String(grpc) };
     this.run('demo services', process.execPath, [join(DEPLOY, 'demo/services.mjs')], env);
