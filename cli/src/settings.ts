@@ -17,7 +17,7 @@ export function liveOptions(config: Config): LiveOptions {
     engine: config.get<'afpacket' | 'cap'>('sniffer.engine'),
     promiscuous: !config.get<boolean>('sniffer.noPromisc'),
     workers: config.get<number>('sniffer.workers'),
-    blockCount: config.get<number>('sniffer.blockNum'),
+    ringMebibytes: config.get<number>('sniffer.blockNum'),
     rules: rules.length === 0 ? null : rules,
     ipVersion: version === 'v4' ? 4 : version === 'v6' ? 6 : 0,
     decoder: decoderOptions(config),

@@ -29,8 +29,8 @@ export interface LiveOptions {
   readonly layer4?: boolean;
   /** Leave out the connections of this process. */
   readonly skipOwn: boolean;
-  /** Blocks of 1 MiB in each thread's capture ring. */
-  readonly blockCount?: number;
+  /** Size of each thread's capture ring. */
+  readonly ringMebibytes?: number;
 }
 
 interface Thread {
@@ -94,7 +94,7 @@ export class LiveCapture {
     const group = (process.pid & 0xffff) ^ (Date.now() & 0xffff);
     const settings = {
       interfaces: any ? ('any' as const) : indices,
-      blockCount: this.options.blockCount,
+      ringMebibytes: this.options.ringMebibytes,
       promiscuous: this.options.promiscuous,
       filter,
       fanout: this.options.workers > 1 ? { group, size: this.options.workers } : undefined,

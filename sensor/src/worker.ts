@@ -3,7 +3,7 @@
  * blocks in `poll`, so it does nothing else; it ends when the main thread sets the stop word.
  */
 import { isMainThread, parentPort, workerData } from 'node:worker_threads';
-import { openAfPacket } from './capture/afpacket.js';
+import { DEFAULT_BLOCK_BYTES, openAfPacket } from './capture/afpacket.js';
 import type { BpfInstruction } from './capture/bpf.js';
 import type { CaptureError, CaptureErrorCode } from './capture/engine.js';
 import type { TcpOptions } from './flow/tcp.js';
@@ -24,8 +24,7 @@ export interface WorkerSettings {
   readonly filter: BpfInstruction[];
   readonly fanout?: { group: number; size: number };
   readonly loopbackIndex?: number;
-  /** Blocks of 1 MiB in the ring. */
-  readonly blockCount?: number;
+  readonly ringMebibytes?: number;
   readonly rules: readonly Rule[] | null;
   readonly ipVersion: number;
   readonly decoder: Partial<DecoderOptions>;
@@ -59,7 +58,10 @@ function run(settings: WorkerSettings): void {
     filter: settings.filter,
     fanout: settings.fanout,
     loopbackIndex: settings.loopbackIndex,
-    blockCount: settings.blockCount,
+    blockCount:
+      settings.ringMebibytes === undefined
+        ? undefined
+        : (settings.ringMebibytes * 2 ** 20) / DEFAULT_BLOCK_BYTES,
   });
   const output = {
     batch(bytes: Uint8Array, length: number, records: number) {

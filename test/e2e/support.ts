@@ -38,8 +38,8 @@ export class Watch {
     this.child = spawn(process.execPath, [PACKETD, 'watch', '--json', '--stats', ...args], {
       stdio: ['ignore', 'pipe', 'pipe'],
     });
-    this.child.stdout.on('data', (piece: Buffer) => {
-      this.out += piece.toString();
+    this.child.stdout.setEncoding('utf8').on('data', (piece: string) => {
+      this.out += piece;
     });
     this.child.stderr.on('data', (piece: Buffer) => {
       this.err += piece.toString();
@@ -68,6 +68,8 @@ export class Watch {
       .filter((line) => line !== '')
       .map((line) => JSON.parse(line) as Document);
     const ledger = JSON.parse(this.err.trim().split('\n').at(-1)!) as Record<string, number>;
+    // What fails then is the machine; the difference that a test prints would not tell.
+    if (ledger.kernelDropped > 0) console.error(`the kernel dropped frames: ${JSON.stringify(ledger)}`);
     return { documents, ledger, code };
   }
 }

@@ -139,7 +139,9 @@ class Checker {
           this.records++;
           this.out.length = 0;
           if (!this.writer.write(bytes, start, end, this.out))
-            throw new FuzzError('a record that no document can be made of');
+            throw new FuzzError(
+              `no document can be made of record ${Buffer.from(bytes.subarray(start, end)).toString('hex')}`,
+            );
           JSON.parse(Buffer.from(this.out.bytes.subarray(0, this.out.length)).toString('utf8'));
         });
       },

@@ -33,7 +33,7 @@ function encode(value: Value): [type: number, bytes: Buffer] {
       return [0x12, bytes];
     }
     case 'number': {
-      if (Number.isInteger(value)) return [0x10, int32(value)];
+      if (value === (value | 0)) return [0x10, int32(value)];
       const bytes = Buffer.alloc(8);
       bytes.writeDoubleLE(value);
       return [0x01, bytes];
@@ -122,6 +122,12 @@ const CASES: Case[] = [
       assert.equal(d[0].affected, 4n);
       assert.equal(d[1].requestId, -5);
     },
+  },
+  {
+    name: 'a double that is no count',
+    steps: [c(msg(1, 0, { delete: 'x', $db: 'a' })), s(msg(3, 1, { n: 1e70, ok: 1 }))],
+    expect: ['delete x OK'],
+    check: ([d]) => assert.equal(d.affected, undefined),
   },
   {
     name: 'getMore names its collection in another key',

@@ -290,7 +290,8 @@ export class ReplyVisitor implements Visitor {
     }
     if (is(N, bytes, nameStart, nameEnd)) {
       const n = numberAt(type, bytes, value);
-      if (n >= 0) this.affected = n;
+      // A double is any number; a count is a whole one.
+      if (n >= 0 && Number.isSafeInteger(n)) this.affected = n;
       return 0;
     }
     if (is(DOLLAR_ERR, bytes, nameStart, nameEnd)) this.failed = true;
