@@ -23,7 +23,8 @@ COPY proto proto
 COPY sensor sensor
 COPY collector collector
 COPY cli cli
-RUN node node_modules/typescript/bin/tsc -b cli \
+COPY scripts/bundle.mjs scripts/
+RUN node node_modules/typescript/bin/tsc -b cli && node scripts/bundle.mjs \
   && find . -path ./node_modules -prune -o \( -name '*.d.ts' -o -name '*.map' -o -name '*.tsbuildinfo' \) -print \
      | xargs rm -f
 
@@ -63,10 +64,7 @@ RUN rm -rf /usr/local/lib/node_modules /usr/local/bin/npm /usr/local/bin/npx /us
 ENV NODE_ENV=production
 WORKDIR /opt/packetd
 COPY --from=dependencies /opt/packetd/ ./
-COPY --from=build /opt/packetd/proto/dist proto/dist
-COPY --from=build /opt/packetd/sensor/dist sensor/dist
-COPY --from=build /opt/packetd/collector/dist collector/dist
-COPY --from=build /opt/packetd/cli/dist cli/dist
+COPY --from=build /opt/packetd/cli/bundle cli/bundle
 COPY cli/bin cli/bin
 
 FROM runtime AS collector

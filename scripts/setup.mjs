@@ -41,7 +41,9 @@ export function setUp({ quiet = false } = {}) {
     say('building');
     const tsc = join(root, 'node_modules', 'typescript', 'bin', 'tsc');
     const began = new Date();
-    if (run(process.execPath, [tsc, '-b'], { stdio: 'inherit' }) !== 0) stop('the build failed');
+    const bundle = join(root, 'scripts', 'bundle.mjs');
+    if (run(process.execPath, [tsc, '-b']) !== 0 || run(process.execPath, [bundle]) !== 0)
+      stop('the build failed');
     writeFileSync(stamp, began.toISOString());
   }
 }

@@ -1,9 +1,22 @@
 #!/usr/bin/env node
-import { existsSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 
-const main = new URL('../dist/main.js', import.meta.url);
-if (!existsSync(main)) {
+const compiled = new URL('../dist/main.js', import.meta.url);
+const bundled = new URL('../bundle/main.js', import.meta.url);
+if (existsSync(bundled) && !isStale()) await import(bundled.href);
+else if (existsSync(compiled)) await import(compiled.href);
+else {
   process.stderr.write("packetd: not built yet; run 'npm ci && npm run build' in the checkout\n");
   process.exit(1);
 }
-await import(main.href);
+
+/** Whether something was compiled since it was bundled. */
+function isStale() {
+  const bundledMs = statSync(bundled).mtimeMs;
+  return ['proto', 'sensor', 'collector', 'cli'].some((workspace) => {
+    const stamp = statSync(new URL(`../../${workspace}/dist/.tsbuildinfo`, import.meta.url), {
+      throwIfNoEntry: false,
+    });
+    return stamp !== undefined && stamp.mtimeMs > bundledMs;
+  });
+}

@@ -2,7 +2,16 @@
  * Turns a finished exchange into the bytes of one RoundTrip, appended to the batch as a field
  * `roundtrips` of RoundTripBatch.
  */
-import { EndpointTag, RoundTripBatchTag, RoundTripTag, TransportValue, WireWriter } from '@packetd/proto';
+import {
+  EndpointTag,
+  putBytes,
+  putField,
+  putVarint,
+  RoundTripBatchTag,
+  RoundTripTag,
+  TransportValue,
+  WireWriter,
+} from '@packetd/proto';
 import type { Clock } from '../capture/engine.js';
 import type { Exchange } from './exchange.js';
 
@@ -13,6 +22,8 @@ export interface BatchOutput {
 
 /** A batch is handed on when it is this large. */
 const BATCH_BYTES = 256 << 10;
+/** Room for all of a record but its envelope and detail: ids, endpoints, times and sizes, each at its longest. */
+const MAX_FRAMING_BYTES = 256;
 
 /** Who talked: encoded once per connection by `encodeEndpoint`. */
 export interface Endpoints {
@@ -43,46 +54,54 @@ export class RecordEncoder {
     return this.records;
   }
 
+  // Positions are passed along instead of kept in the writer: this is the hottest code of all protocols.
   write(endpoints: Endpoints, exchange: Exchange, detailTag: number): void {
     const w = this.writer;
+    const { detail, envelope, requestStartNs, requestEndNs, responseStartNs, responseEndNs } = exchange;
     const before = w.length;
-    w.reserve(exchange.detail.length + exchange.envelope.length + 256);
+    w.reserve(detail.length + envelope.length + MAX_FRAMING_BYTES);
     const mark = w.begin(RoundTripBatchTag.roundtrips);
+    const { bytes } = w;
 
-    const startNs = exchange.requestStartNs >= 0 ? exchange.requestStartNs : exchange.responseStartNs;
-    this.id(endpoints, startNs);
-    endpoint(
-      w,
+    const startNs = requestStartNs >= 0 ? requestStartNs : responseStartNs;
+    let at = putId(bytes, mark, endpoints, startNs);
+    at = putEndpoint(
+      bytes,
+      at,
       RoundTripTag.client,
       endpoints.client,
       exchange.requestBytes,
       packets(exchange.requestFirstSegment, exchange.requestLastSegment),
     );
-    endpoint(
-      w,
+    at = putEndpoint(
+      bytes,
+      at,
       RoundTripTag.server,
       endpoints.server,
       exchange.responseBytes,
       packets(exchange.responseFirstSegment, exchange.responseLastSegment),
     );
-    writeUnixNano(w, RoundTripTag.startUnixNano, this.clock.baseSeconds, startNs);
+    at = putUnixNano(bytes, at, RoundTripTag.startUnixNano, this.clock.baseSeconds, startNs);
 
-    const endNs = Math.max(exchange.requestEndNs, exchange.responseEndNs, startNs);
-    w.uintNonZero(RoundTripTag.durationNano, endNs - startNs);
-    if (exchange.requestStartNs >= 0) {
-      w.uintNonZero(RoundTripTag.waitRequestNano, exchange.requestEndNs - exchange.requestStartNs);
-      if (exchange.responseStartNs >= 0) {
-        w.uintNonZero(RoundTripTag.waitServerNano, exchange.responseStartNs - exchange.requestEndNs);
+    const endNs = Math.max(requestEndNs, responseEndNs, startNs);
+    at = putNonZero(bytes, at, RoundTripTag.durationNano, endNs - startNs);
+    if (requestStartNs >= 0) {
+      at = putNonZero(bytes, at, RoundTripTag.waitRequestNano, requestEndNs - requestStartNs);
+      if (responseStartNs >= 0) {
+        at = putNonZero(bytes, at, RoundTripTag.waitServerNano, responseStartNs - requestEndNs);
       }
     }
-    if (exchange.responseStartNs >= 0) {
-      w.uintNonZero(RoundTripTag.waitResponseNano, exchange.responseEndNs - exchange.responseStartNs);
+    if (responseStartNs >= 0) {
+      at = putNonZero(bytes, at, RoundTripTag.waitResponseNano, responseEndNs - responseStartNs);
     }
-    w.uint(RoundTripTag.status, exchange.status);
-    w.uintNonZero(RoundTripTag.missingBytes, exchange.missingBytes);
-    w.uint(RoundTripTag.transport, endpoints.transport);
-    w.raw(exchange.envelope.bytes, 0, exchange.envelope.length);
-    w.blob(detailTag, exchange.detail.bytes, 0, exchange.detail.length);
+    bytes[at++] = RoundTripTag.status;
+    bytes[at++] = exchange.status;
+    at = putNonZero(bytes, at, RoundTripTag.missingBytes, exchange.missingBytes);
+    bytes[at++] = RoundTripTag.transport;
+    bytes[at++] = endpoints.transport;
+    at = putBytes(bytes, at, envelope.bytes, 0, envelope.length);
+    at = putVarint(bytes, putVarint(bytes, at, detailTag), detail.length);
+    w.length = putBytes(bytes, at, detail.bytes, 0, detail.length);
     w.end(mark);
 
     endpoints.emitted++;
@@ -105,27 +124,55 @@ export class RecordEncoder {
     this.records = 0;
     this.output.batch(this.writer.bytes, length, records);
   }
+}
 
-  private id(endpoints: Endpoints, startNs: number): void {
-    const w = this.writer;
-    w.varint(RoundTripTag.id);
-    w.varint(16);
-    const low = mix((startNs >>> 0) ^ Math.imul(endpoints.emitted + 1, 0x9e3779b1));
-    const high = mix(Math.floor(startNs / 0x100000000) ^ low ^ endpoints.emitted);
-    word(w, endpoints.hash0);
-    word(w, endpoints.hash1);
-    word(w, low ^ endpoints.hash1);
-    word(w, high ^ endpoints.hash0);
-  }
+function putId(bytes: Uint8Array, at: number, endpoints: Endpoints, startNs: number): number {
+  const low = mix((startNs >>> 0) ^ Math.imul(endpoints.emitted + 1, 0x9e3779b1));
+  const high = mix(Math.floor(startNs / 0x100000000) ^ low ^ endpoints.emitted);
+  bytes[at] = RoundTripTag.id;
+  bytes[at + 1] = 16;
+  putWord(bytes, at + 2, endpoints.hash0);
+  putWord(bytes, at + 6, endpoints.hash1);
+  putWord(bytes, at + 10, low ^ endpoints.hash1);
+  putWord(bytes, at + 14, high ^ endpoints.hash0);
+  return at + 18;
 }
 
 /** `tag` = (base + whole seconds) · 10⁹ + rest as fixed64, in two halves without BigInt. */
 export function writeUnixNano(w: WireWriter, tag: number, baseSeconds: number, timeNs: number): void {
+  w.reserve(10);
+  w.length = putUnixNano(w.bytes, w.length, tag, baseSeconds, timeNs);
+}
+
+/** The same at `at`, for a tag of one byte. */
+function putUnixNano(
+  bytes: Uint8Array,
+  at: number,
+  tag: number,
+  baseSeconds: number,
+  timeNs: number,
+): number {
   const whole = Math.floor(timeNs / 1e9);
   const seconds = baseSeconds + whole;
+  if (seconds !== second) readSecond(seconds);
+  const low = secondLow + Math.round(timeNs - whole * 1e9);
+  bytes[at] = tag;
+  putLittleEndian(bytes, at + 1, low >>> 0);
+  putLittleEndian(bytes, at + 5, low < 0x100000000 ? secondHigh : secondHigh + 1);
+  return at + 9;
+}
+
+/** The second written last, and its nanoseconds since 1970 in two halves. */
+let second = 0;
+let secondLow = 0;
+let secondHigh = 0;
+
+function readSecond(seconds: number): void {
   const upper = Math.floor(seconds / 65536) * 1e9;
-  const low = (upper % 65536) * 65536 + (seconds % 65536) * 1e9 + Math.round(timeNs - whole * 1e9);
-  w.fixed64(tag, low >>> 0, Math.floor(upper / 65536) + Math.floor(low / 0x100000000));
+  const low = (upper % 65536) * 65536 + (seconds % 65536) * 1e9;
+  second = seconds;
+  secondLow = low % 0x100000000;
+  secondHigh = Math.floor(upper / 65536) + Math.floor(low / 0x100000000);
 }
 
 /** Address and port fields of message Endpoint, from the words of a `Packet`. */
@@ -177,23 +224,41 @@ function packets(first: number, last: number): number {
 }
 
 /** Endpoint: always under 128 bytes, so its length is one byte. */
-function endpoint(w: WireWriter, tag: number, encoded: Uint8Array, bytes: number, count: number): void {
-  w.varint(tag);
-  const mark = ++w.length;
-  w.raw(encoded);
-  w.uintNonZero(EndpointTag.bytes, bytes);
-  w.uintNonZero(EndpointTag.packets, count);
-  w.bytes[mark - 1] = w.length - mark;
+function putEndpoint(
+  bytes: Uint8Array,
+  at: number,
+  tag: number,
+  encoded: Uint8Array,
+  size: number,
+  count: number,
+): number {
+  bytes[at] = tag;
+  const mark = at + 2;
+  at = mark;
+  for (let i = 0; i < encoded.length; i++) bytes[at++] = encoded[i];
+  at = putNonZero(bytes, at, EndpointTag.bytes, size);
+  at = putNonZero(bytes, at, EndpointTag.packets, count);
+  bytes[mark - 1] = at - mark;
+  return at;
 }
 
-function word(w: WireWriter, value: number): void {
-  const bytes = w.bytes;
-  const at = w.length;
+/** A varint field, left out when 0 (or less) as proto3 does for fields without presence. */
+function putNonZero(bytes: Uint8Array, at: number, tag: number, value: number): number {
+  return value > 0 ? putField(bytes, at, tag, value) : at;
+}
+
+function putWord(bytes: Uint8Array, at: number, value: number): void {
   bytes[at] = value >>> 24;
   bytes[at + 1] = value >>> 16;
   bytes[at + 2] = value >>> 8;
   bytes[at + 3] = value;
-  w.length = at + 4;
+}
+
+function putLittleEndian(bytes: Uint8Array, at: number, value: number): void {
+  bytes[at] = value;
+  bytes[at + 1] = value >>> 8;
+  bytes[at + 2] = value >>> 16;
+  bytes[at + 3] = value >>> 24;
 }
 
 /** Finaliser of MurmurHash3, 32 bit. */

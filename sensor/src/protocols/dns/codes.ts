@@ -121,21 +121,24 @@ function joined(...parts: readonly Uint8Array[]): Uint8Array {
 
 /** Types below this, the assigned ones but two, are a plain array: a lookup is one load. */
 const DENSE_TYPES = 512;
+/** Made when first met: most are never. */
 const types: (CodeName | undefined)[] = new Array(DENSE_TYPES).fill(undefined);
 const sparseTypes = new Map<number, CodeName>();
-for (const [code, name] of Object.entries(TYPE_NAMES)) {
-  if (Number(code) < DENSE_TYPES) types[Number(code)] = typeNameOf(name);
-  else sparseTypes.set(Number(code), typeNameOf(name));
-}
 
 /** Name of a type; one that is not assigned is written as TYPE123 (RFC 3597 section 5). */
 export function typeName(type: number): CodeName {
-  const known = type < DENSE_TYPES ? types[type] : sparseTypes.get(type);
-  return known ?? typeNameOf(`TYPE${type}`);
+  const made = type < DENSE_TYPES ? types[type] : sparseTypes.get(type);
+  if (made !== undefined) return made;
+  const name = TYPE_NAMES[type];
+  if (name === undefined) return typeNameOf(`TYPE${type}`);
+  const known = typeNameOf(name);
+  if (type < DENSE_TYPES) types[type] = known;
+  else sparseTypes.set(type, known);
+  return known;
 }
 
 export function isKnownType(type: number): boolean {
-  return type < DENSE_TYPES ? types[type] !== undefined : sparseTypes.has(type);
+  return TYPE_NAMES[type] !== undefined;
 }
 
 /** Assigned classes as fields of the question and of an answer; others are CLASS123 (RFC 3597 section 5). */
