@@ -1,4 +1,5 @@
 /** A connection in the flow table. */
+import type { DeferredPackets } from './deferred.js';
 import { Half } from './half.js';
 import { CloseReason, type StreamHandler, type TcpFlow } from './stream.js';
 import type { Aged, TupleTable } from './table.js';
@@ -35,6 +36,8 @@ export class TcpConnection implements TcpFlow, Aged<TcpConnection> {
   handler: StreamHandler | null = null;
   /** The factory has answered. */
   asked = false;
+  /** Packets that came before what they acknowledge. */
+  deferred: DeferredPackets | null = null;
   /** Row of the statistics, -1 for none. */
   row = -1;
   readonly half0 = new Half(0);
@@ -76,6 +79,7 @@ export class TcpConnection implements TcpFlow, Aged<TcpConnection> {
     this.handshakeDone = false;
     this.handler = null;
     this.asked = false;
+    this.deferred = null;
     this.row = -1;
     this.half0.reset();
     this.half1.reset();

@@ -288,7 +288,52 @@ const CASES: Case[] = [
     counters: { gapsAcknowledged: 1 },
   },
   {
-    title: 'bytes captured behind the ACK that passed them are late, not repeated',
+    title: 'an ACK that was captured before its bytes waits for them',
+    segments: [
+      ...HANDSHAKE,
+      { from: 'server', seq: 501, ack: 105 },
+      { seq: 101, ack: 501, data: 'late' },
+      { seq: 105, ack: 501, data: 'on' },
+    ],
+    up: ['0 late', '0 on', `close ${END}`],
+    counters: { lateBytes: 0, gapBytes: 0 },
+  },
+  {
+    title: 'an answer that was captured before its request waits for it, and what follows it too',
+    segments: [
+      ...HANDSHAKE,
+      { from: 'server', seq: 501, ack: 104, data: 'yes' },
+      { from: 'server', seq: 504, ack: 108, data: 'no' },
+      { seq: 101, ack: 501, data: 'one' },
+      { seq: 104, ack: 501, data: 'more' },
+      { seq: 108, ack: 506, data: 'on' },
+    ],
+    up: ['0 one', '1 yes', '0 more', '1 no', '0 on', `close ${END}`],
+    counters: { lateBytes: 0, gapBytes: 0 },
+  },
+  {
+    title: 'a request is lost when its answer is acknowledged, and a gap before it',
+    segments: [
+      ...HANDSHAKE,
+      { from: 'server', seq: 501, ack: 104, data: 'yes' },
+      { seq: 104, ack: 504, data: 'next' },
+    ],
+    up: ['0 gap 3', '1 yes', '0 next', `close ${END}`],
+    counters: { gapsAcknowledged: 1 },
+  },
+  {
+    title: 'a FIN and a RST end the wait',
+    segments: [
+      ...HANDSHAKE,
+      { from: 'server', seq: 501, ack: 104, data: 'yes' },
+      { from: 'server', seq: 504, ack: 104, flags: 'R.' },
+    ],
+    up: ['0 gap 3', '1 yes', `close ${RST}`],
+    counters: { gapsAcknowledged: 1 },
+  },
+  {
+    title: 'bytes captured long after the ACK that passed them are late, not repeated',
+    options: { maxDeferNs: 0 },
     segments: [
       ...HANDSHAKE,
       { from: 'server', seq: 501, ack: 105 },

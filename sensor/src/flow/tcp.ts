@@ -9,6 +9,7 @@
 import { type Packet, TcpFlag } from '../packet/packet.js';
 import { State, TcpConnection } from './connection.js';
 import { TcpCounters } from './counters.js';
+import { DeferredPackets } from './deferred.js';
 import { type Half, Position } from './half.js';
 import { Reassembly, type ReassemblyOptions, SegmentKind } from './reassembly.js';
 import { EndpointStatistics, IpProtocol, ServerGuess, Stat } from './statistics.js';
@@ -24,6 +25,8 @@ export interface TcpOptions extends ReassemblyOptions {
   readonly halfOpenIdleNs: number;
   /** How long a closed connection is remembered, so that its late packets open none. */
   readonly lingerNs: number;
+  /** A packet that was captured before what it acknowledges waits so long for it; 0: not at all. */
+  readonly maxDeferNs: number;
   /** A RST is believed up to so far ahead of the last byte seen. */
   readonly maxResetAheadBytes: number;
   /** Ports of servers, for connections whose SYN was not seen, and for UDP. */
@@ -37,6 +40,7 @@ export const DEFAULT_TCP_OPTIONS: TcpOptions = {
   idleNs: 300e9,
   halfOpenIdleNs: 30e9,
   lingerNs: 10e9,
+  maxDeferNs: 20e6,
   maxResetAheadBytes: 8 << 20,
   maxHoldBytes: 1 << 20,
   maxTotalHoldBytes: 64 << 20,
@@ -66,6 +70,8 @@ export class TcpTracker {
   private readonly halfOpen = new AgeList<TcpConnection>();
   private readonly open = new AgeList<TcpConnection>();
   private readonly closed = new AgeList<TcpConnection>();
+  /** Connections that hold packets back; some may not any more. */
+  private readonly deferring: TcpConnection[] = [];
   private tickedNs = Number.NEGATIVE_INFINITY;
 
   constructor(
@@ -113,7 +119,25 @@ export class TcpTracker {
     half.hasPackets = true;
     connection.lastNs = timeNs;
     if (timeNs - connection.listedNs > TOUCH_NS) this.touch(connection);
+    if (connection.deferred !== null) {
+      if (this.follow(connection, half, p)) return;
+      // What was held back may have ended it.
+      if (connection.state === State.CLOSED) {
+        counters.ignoredBytes += captured;
+        return;
+      }
+    } else if ((flags & TcpFlag.ACK) !== 0 && ((p.acknowledgement - peer.next) | 0) > 0) {
+      if (this.defer(connection, half, peer, p)) return;
+    }
+    this.segment(connection, half, peer, p);
+    if (connection.deferred !== null) this.release(connection, false);
+  }
 
+  /** A packet in its turn. */
+  private segment(connection: TcpConnection, half: Half, peer: Half, p: Packet): void {
+    const { counters } = this;
+    const { flags, timeNs } = p;
+    const captured = p.payloadEnd - p.payloadStart;
     if (
       (flags & (TcpFlag.RST | TcpFlag.SYN | TcpFlag.FIN)) !== 0 &&
       !this.control(connection, half, peer, p)
@@ -139,6 +163,7 @@ export class TcpTracker {
 
   /** Ends what has waited or been idle for too long; called now and then with the time of the capture. */
   tick(timeNs: number): void {
+    if (this.deferring.length > 0) this.expireDeferred(timeNs);
     const sinceNs = timeNs - this.tickedNs;
     if (sinceNs >= 0 && sinceNs < TICK_NS) return;
     this.tickedNs = timeNs;
@@ -157,6 +182,76 @@ export class TcpTracker {
       for (let c = list.oldest; c !== null; c = list.oldest) this.close(c, CloseReason.END, timeNs);
     }
     for (let c = this.closed.oldest; c !== null; c = this.closed.oldest) this.forget(c);
+  }
+
+  /** Holds a packet back that acknowledges what has not come; false where there is nothing to wait for. */
+  private defer(connection: TcpConnection, half: Half, peer: Half, p: Packet): boolean {
+    const unwanted = connection.asked && connection.handler === null;
+    const special = (p.flags & (TcpFlag.RST | TcpFlag.SYN)) !== 0;
+    if (unwanted || special || peer.position !== Position.KNOWN) return false;
+    const ahead = (p.acknowledgement - peer.next) | 0;
+    const { maxDeferNs, maxHoldBytes } = this.options;
+    if (maxDeferNs === 0 || ahead > maxHoldBytes || !this.hasRoom(p)) return false;
+    connection.deferred = new DeferredPackets(half, peer, p.timeNs);
+    this.deferring.push(connection);
+    this.hold(connection.deferred, p);
+    return true;
+  }
+
+  /** A packet behind those held back: true where it is held back too. */
+  private follow(connection: TcpConnection, half: Half, p: Packet): boolean {
+    const deferred = connection.deferred!;
+    if (half === deferred.half) {
+      const special = (p.flags & (TcpFlag.RST | TcpFlag.SYN)) !== 0;
+      if (!special && !deferred.isFull && this.hasRoom(p)) {
+        this.hold(deferred, p);
+        return true;
+      }
+      this.release(connection, true);
+      return false;
+    }
+    // What was held back has been answered: what it waits for will not come.
+    if ((p.flags & TcpFlag.ACK) !== 0 && ((p.acknowledgement - deferred.half.next) | 0) > 0) {
+      this.release(connection, true);
+    }
+    return false;
+  }
+
+  /** Gives the packets held back their turn, where not `all` only those whose acknowledged bytes have come. */
+  private release(connection: TcpConnection, all: boolean): void {
+    const { deferred } = connection;
+    if (deferred === null) return;
+    if (all) connection.deferred = null;
+    for (let p = deferred.take(all); p !== null; p = deferred.take(all)) {
+      this.counters.heldBytes -= p.bytes.length;
+      if (connection.state === State.CLOSED) this.counters.ignoredBytes += p.bytes.length;
+      else this.segment(connection, deferred.half, deferred.peer, p);
+    }
+    if (connection.deferred === deferred && deferred.isEmpty) connection.deferred = null;
+  }
+
+  private hasRoom(p: Packet): boolean {
+    return this.counters.heldBytes + p.payloadEnd - p.payloadStart <= this.options.maxTotalHoldBytes;
+  }
+
+  private hold(deferred: DeferredPackets, p: Packet): void {
+    deferred.hold(p);
+    this.counters.heldBytes += p.payloadEnd - p.payloadStart;
+  }
+
+  private expireDeferred(timeNs: number): void {
+    const { deferring } = this;
+    for (let i = deferring.length - 1; i >= 0; i--) {
+      const connection = deferring[i];
+      const { deferred } = connection;
+      if (deferred !== null) {
+        const waitedNs = timeNs - deferred.sinceNs;
+        if (waitedNs >= 0 && waitedNs < this.options.maxDeferNs) continue;
+        this.release(connection, true);
+      }
+      deferring[i] = deferring[deferring.length - 1];
+      deferring.pop();
+    }
   }
 
   /** The entry of a packet that belongs to none, or null where it shall not make one. */
@@ -440,6 +535,10 @@ export class TcpTracker {
 
   private close(connection: TcpConnection, reason: CloseReason, timeNs: number): void {
     const { statistics, counters } = this;
+    if (connection.deferred !== null) {
+      this.release(connection, true);
+      if (connection.state === State.CLOSED) return;
+    }
     const { half0, half1, handler, row } = connection;
     if (handler !== null) {
       this.reassembly.flush(half0, timeNs);
