@@ -22,6 +22,8 @@ const PROGRAMS = {
   'redis-benchmark': 'redis-tools',
   dnsperf: 'dnsperf',
   tcpdump: 'tcpdump',
+  // Python clients: the tests make environments of their own.
+  python3: 'python3-venv',
 };
 
 setUp();

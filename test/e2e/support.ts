@@ -44,9 +44,15 @@ export class Watch {
     this.child.stderr.on('data', (piece: Buffer) => {
       this.err += piece.toString();
     });
-    this.exited = new Promise((resolve) => this.child.once('exit', resolve));
     // A test that fails before `stop` must not leave it running.
-    process.once('exit', () => this.child.kill('SIGKILL'));
+    const kill = () => this.child.kill('SIGKILL');
+    process.once('exit', kill);
+    this.exited = new Promise((resolve) =>
+      this.child.once('exit', (code) => {
+        process.off('exit', kill);
+        resolve(code);
+      }),
+    );
   }
 
   async ready(): Promise<this> {

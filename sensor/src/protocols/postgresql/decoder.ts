@@ -41,6 +41,8 @@ import {
 const QUIET_NS = 1e9;
 /** Set in `Exchange.tag` while the operation is to be told by the command tag. */
 const NO_OPERATION = 1;
+/** Set in `Exchange.tag` of a connect: the server may yet answer with an older version. */
+const NO_VERSION = 2;
 const ANSWER_NO = 0x4e;
 const ANSWER_SSL = 0x53;
 const ANSWER_GSS = 0x47;
@@ -78,6 +80,8 @@ export class PostgresqlDecoder implements Decoder {
   private serverSpokeLast = false;
   private overlaps = false;
   private lastNs = 0;
+  /** The server takes COPY data of an Execute: it ignores Sync until CopyDone or CopyFail. */
+  private copyIn = false;
   /** After an error everything up to the next Sync is passed over. */
   private failed = false;
   /** The error of a Parse, Bind or Describe, for the Execute that it stopped. */
@@ -177,6 +181,7 @@ export class PostgresqlDecoder implements Decoder {
     this.skip[direction] = 0;
     this.lost[direction] = true;
     if (this.stage !== Stage.MESSAGES) this.stage = Stage.MESSAGES;
+    this.copyIn = false;
     if (direction === Direction.SERVER) {
       this.dropSteps();
       this.failed = false;
@@ -252,7 +257,7 @@ export class PostgresqlDecoder implements Decoder {
   private startup(input: Input, at: number, stop: number, code: number): void {
     const { bytes } = input;
     this.stage = Stage.MESSAGES;
-    this.version = encodeString(RoundTripTag.protocolVersion, `${code >> 16}.${code & 0xffff}`);
+    this.version = protocolVersion(code);
     const w = new WireWriter(128);
     let user = -1;
     let userEnd = -1;
@@ -280,6 +285,7 @@ export class PostgresqlDecoder implements Decoder {
     const exchange = this.open(input, at, stop, Request.CONNECT);
     exchange.requestBytes = stop - at;
     writeOperation(exchange, CONNECT, 0, CONNECT.length);
+    exchange.tag = NO_VERSION;
     this.steps.push(StepKind.CONNECT, exchange);
   }
 
@@ -372,7 +378,11 @@ export class PostgresqlDecoder implements Decoder {
       case Front.SYNC:
         this.batchNs = -1;
         this.batchBytes = 0;
-        this.push(StepKind.SYNC, null);
+        if (!this.copyIn) this.push(StepKind.SYNC, null);
+        return;
+      case Front.COPY_DONE:
+      case Front.COPY_FAIL:
+        this.copyIn = false;
         return;
       case Front.FUNCTION_CALL: {
         const exchange = this.open(input, at, stop, Request.FUNCTION_CALL);
@@ -460,6 +470,10 @@ export class PostgresqlDecoder implements Decoder {
       case Back.PARAMETER_STATUS:
         if (head.kind === StepKind.CONNECT) this.parameter(head, input.bytes, body, seen);
         return;
+      case Back.NEGOTIATE_VERSION:
+        if (head.kind === StepKind.CONNECT && seen - body >= 4) {
+          this.version = protocolVersion(int32(input.bytes, body));
+        }
     }
     if (this.answerNs < 0) {
       this.answerNs = input.timeAt(at);
@@ -487,6 +501,12 @@ export class PostgresqlDecoder implements Decoder {
         this.resetAnswer();
         return;
       case Back.COPY_IN:
+        if (head.kind === StepKind.EXECUTE) {
+          this.copyIn = true;
+          this.steps.dropBehindHead(StepKind.SYNC);
+        }
+        this.copyBytes = Math.max(0, this.copyBytes);
+        return;
       case Back.COPY_OUT:
       case Back.COPY_BOTH:
         this.copyBytes = Math.max(0, this.copyBytes);
@@ -537,6 +557,7 @@ export class PostgresqlDecoder implements Decoder {
   private error(head: Step, input: Input, body: number, seen: number): void {
     const { bytes } = input;
     const { exchange } = head;
+    this.copyIn = false;
     switch (head.kind) {
       case StepKind.CONNECT:
         writeError(exchange!, bytes, body, seen);
@@ -698,7 +719,7 @@ export class PostgresqlDecoder implements Decoder {
     exchange.requestEndNs = input.timeAt(last);
     exchange.requestFirstSegment = input.segmentAt(at);
     exchange.requestLastSegment = input.segmentAt(last);
-    exchange.envelope.raw(this.version);
+    if (request !== Request.CONNECT) exchange.envelope.raw(this.version);
     exchange.detail.raw(request);
     exchange.detail.raw(this.session);
     return exchange;
@@ -709,10 +730,15 @@ export class PostgresqlDecoder implements Decoder {
       // No text, and no command tag: it is named by how it was asked.
       const name = exchange.detail.bytes[2] === Request.QUERY[2] ? QUERY : EXECUTE;
       writeOperation(exchange, name, 0, name.length);
-    }
+    } else if (exchange.tag === NO_VERSION) exchange.envelope.raw(this.version);
     exchange.status = status;
     this.connection.emit(exchange);
   }
+}
+
+/** Of a StartupMessage or NegotiateProtocolVersion: major version in the high 16 bits, minor in the low. */
+function protocolVersion(code: number): Uint8Array {
+  return encodeString(RoundTripTag.protocolVersion, `${code >> 16}.${code & 0xffff}`);
 }
 
 /** Position of the first ReadyForQuery; else ~position from which on bytes must be kept. */

@@ -61,6 +61,18 @@ export class Steps {
     return step;
   }
 
+  /** Takes out the steps of a kind that follow the head. */
+  dropBehindHead(kind: StepKind): void {
+    while (this.length > 1 && this.at(1).kind === kind) {
+      const second = (this.first + 1) % this.ring.length;
+      const head = this.ring[this.first];
+      this.ring[this.first] = this.ring[second];
+      this.ring[second] = head;
+      this.first = second;
+      this.length--;
+    }
+  }
+
   private grow(): void {
     const ordered = Array.from({ length: this.length }, (_, i) => this.at(i));
     this.ring = [...ordered, ...Array.from({ length: this.length }, () => new Step())];

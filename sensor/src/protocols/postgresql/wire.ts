@@ -77,6 +77,7 @@ BACK_WANTED[Back.COMMAND_COMPLETE] = MAX_SMALL_BYTES;
 BACK_WANTED[Back.PARAMETER_STATUS] = MAX_SMALL_BYTES;
 BACK_WANTED[Back.ERROR] = MAX_ERROR_BYTES;
 BACK_WANTED[Back.READY] = 1;
+BACK_WANTED[Back.NEGOTIATE_VERSION] = 4;
 
 export function int32(bytes: Uint8Array, at: number): number {
   return (bytes[at] << 24) | (bytes[at + 1] << 16) | (bytes[at + 2] << 8) | bytes[at + 3];

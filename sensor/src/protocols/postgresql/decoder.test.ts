@@ -1,0 +1,162 @@
+/** Expected values are those of PostgreSQL's manual, chapter "Frontend/Backend Protocol". */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { Postgresql } from '@packetd/proto/gen/packetd/v1/postgresql_pb';
+import { type RoundTrip, Status } from '@packetd/proto/gen/packetd/v1/roundtrip_pb';
+import { everyCut, type Step } from '../harness.js';
+import { postgresql } from './index.js';
+
+const int32 = (value: number): Buffer => {
+  const bytes = Buffer.alloc(4);
+  bytes.writeInt32BE(value);
+  return bytes;
+};
+/** A message: type, length, body; a string is ended by the caller's `\0`. */
+const message = (type: string, ...parts: (string | Uint8Array)[]): Buffer => {
+  const body = Buffer.concat(parts.map((part) => Buffer.from(part as string)));
+  return Buffer.concat([Buffer.from(type), int32(body.length + 4), body]);
+};
+const startup = (code: number, ...parameters: string[]): Buffer => {
+  const body = Buffer.concat([int32(code), Buffer.from(`${parameters.join('\0')}\0\0`)]);
+  return Buffer.concat([int32(body.length + 4), body]);
+};
+const VERSION = { 3.0: 0x30000, 3.2: 0x30002 } as const;
+
+const c = (...parts: Uint8Array[]): Step => ({ from: 0, bytes: Buffer.concat(parts) });
+const s = (...parts: Uint8Array[]): Step => ({ from: 1, bytes: Buffer.concat(parts) });
+
+const ready = message('Z', 'I');
+const login: readonly Step[] = [
+  c(startup(VERSION[3.0], 'user', 'tester', 'database', 'shop')),
+  s(message('R', int32(0)), ready),
+];
+const sync = message('S');
+/** Parse, Bind, Describe and Execute of the unnamed statement and portal. */
+const extended = (sql: string): Buffer =>
+  Buffer.concat([
+    message('P', `\0${sql}\0`, '\0\0'),
+    message('B', '\0\0', '\0\0', '\0\0', '\0\0'),
+    message('D', 'P\0'),
+    message('E', '\0', int32(0)),
+  ]);
+const prepared = Buffer.concat([message('1'), message('2'), message('n')]);
+const copyIn = message('G', '\0', '\0\0');
+const error = (code: string): Buffer => message('E', `SERROR\0VERROR\0C${code}\0Mfailed\0\0`);
+/** Answer to a SELECT of one row. */
+const oneRow = Buffer.concat([
+  message('1'),
+  message('2'),
+  message('T', '\0\0'),
+  message('D', '\0\0'),
+  message('C', 'SELECT 1\0'),
+]);
+const select = extended('SELECT a FROM t');
+
+interface Case {
+  name: string;
+  steps: readonly Step[];
+  /** `OPERATION STATUS code rows version` of each record. */
+  want: readonly string[];
+}
+
+const cases: readonly Case[] = [
+  {
+    name: 'the version is the one that the server offers instead (NegotiateProtocolVersion)',
+    steps: [
+      c(startup(VERSION[3.2], 'user', 'tester')),
+      s(message('v', int32(VERSION[3.0]), int32(0)), message('R', int32(0)), ready),
+      c(message('Q', 'SELECT a FROM t\0')),
+      s(message('T', '\0\0'), message('C', 'SELECT 0\0'), ready),
+    ],
+    want: ['connect OK 3.0', 'SELECT OK 0 3.0'],
+  },
+  {
+    name: 'the version is the one that was asked for where the server says nothing',
+    steps: [c(startup(VERSION[3.2], 'user', 'tester')), s(message('R', int32(0)), ready)],
+    want: ['connect OK 3.2'],
+  },
+  {
+    name: 'a Sync before CopyDone is ignored by the server: what follows is not answered by its neighbour',
+    steps: [
+      ...login,
+      c(extended('COPY t FROM STDIN'), sync),
+      s(prepared, copyIn),
+      c(message('d', '1\n'), message('d', '2\n')),
+      c(message('c'), sync),
+      s(message('C', 'COPY 2\0'), ready),
+      c(select, sync),
+      s(oneRow, ready),
+    ],
+    want: ['connect OK 3.0', 'COPY OK 2 3.0', 'SELECT OK 1 3.0'],
+  },
+  {
+    name: 'a Sync while COPY data go on is ignored too, one after an error is not',
+    steps: [
+      ...login,
+      c(extended('COPY t FROM STDIN')),
+      s(prepared, copyIn),
+      c(sync, message('d', 'x\n')),
+      s(error('22P02')),
+      c(sync),
+      s(ready),
+      c(select, sync),
+      s(oneRow, ready),
+    ],
+    want: ['connect OK 3.0', 'COPY ERROR 22P02 3.0', 'SELECT OK 1 3.0'],
+  },
+  {
+    name: 'a client that gives a COPY up (CopyFail)',
+    steps: [
+      ...login,
+      c(extended('COPY t FROM STDIN'), sync),
+      s(prepared, copyIn),
+      c(message('d', '1\n'), message('f', 'no more\0'), sync),
+      s(error('57014'), ready),
+      c(select, sync),
+      s(oneRow, ready),
+    ],
+    want: ['connect OK 3.0', 'COPY ERROR 57014 3.0', 'SELECT OK 1 3.0'],
+  },
+  {
+    name: 'a COPY that does not begin is answered at its first Sync',
+    steps: [
+      ...login,
+      c(extended('COPY missing FROM STDIN'), sync),
+      s(message('1'), message('2'), message('n'), error('42P01'), ready),
+      c(select, sync),
+      s(oneRow, ready),
+    ],
+    want: ['connect OK 3.0', 'COPY ERROR 42P01 3.0', 'SELECT OK 1 3.0'],
+  },
+  {
+    name: 'an error in a batch carries over to no Execute behind the next Sync',
+    steps: [...login, c(select, select, sync, select, sync), s(error('42P01'), ready, oneRow, ready)],
+    want: ['connect OK 3.0', 'SELECT ERROR 42P01 3.0', 'SELECT CANCELLED 3.0', 'SELECT OK 1 3.0'],
+  },
+  {
+    name: 'a CancelRequest of protocol 3.2, whose key is longer',
+    steps: [c(Buffer.concat([int32(44), int32(80_877_102), int32(7), Buffer.alloc(32, 1)]))],
+    want: ['cancel OK'],
+  },
+];
+
+for (const { name, steps, want } of cases) {
+  test(name, () => {
+    const { records } = everyCut(postgresql, steps, {}, assert.deepEqual);
+    assert.deepEqual(records.map(line), want);
+  });
+}
+
+function line(record: RoundTrip): string {
+  const detail = record.detail.value as Postgresql;
+  const rows = detail.affectedRows ?? detail.returnedRows;
+  return [
+    record.operation,
+    Status[record.status],
+    detail.statusCode,
+    rows?.toString(),
+    record.protocolVersion,
+  ]
+    .filter((part) => part !== undefined && part !== '')
+    .join(' ');
+}
