@@ -1,5 +1,5 @@
 /** What the end-to-end tests share: packetd itself, and the rule about what may be skipped. */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
@@ -12,6 +12,12 @@ export const PACKETD = join(ROOT, 'cli/bin/packetd.js');
 
 /** Clients and servers in the languages of others. */
 export const CLIENTS = join(ROOT, 'test/e2e/clients');
+/** The one that Debian's modules are for. */
+export const PYTHON = '/usr/bin/python3';
+
+export function hasModule(name: string): boolean {
+  return spawnSync(PYTHON, ['-c', `import ${name}`]).status === 0;
+}
 
 /** Reason to skip, or false. With CI=true nothing is skipped: the test fails where the thing is missing. */
 export function unless(there: boolean, reason: string): string | false {
