@@ -6,7 +6,7 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { root, run, say, setUp, stop } from './setup.mjs';
 
-/** Programs the tests talk to, and the Debian package of each. */
+/** Programs and Python modules that the tests use, and the Debian package of each. */
 const PROGRAMS = {
   'redis-server': 'redis-server',
   nginx: 'nginx-light',
@@ -24,6 +24,16 @@ const PROGRAMS = {
   tcpdump: 'tcpdump',
   // Python clients: the tests make environments of their own.
   python3: 'python3-venv',
+  kcat: 'kcat',
+  dig: 'bind9-dnsutils',
+  nghttpd: 'nghttp2-server',
+  nghttpx: 'nghttp2-proxy',
+  curl: 'curl',
+  wrk: 'wrk',
+  ab: 'apache2-utils',
+  'amqp-publish': 'amqp-tools',
+  '/usr/lib/python3/dist-packages/pika': 'python3-pika',
+  '/usr/lib/python3/dist-packages/grpc': 'python3-grpcio',
 };
 
 setUp();
@@ -52,7 +62,8 @@ function testFiles(directory) {
 
 function installPrograms() {
   const has = (program) =>
-    spawnSync('sh', ['-c', `command -v ${program} || test -x /usr/sbin/${program}`]).status === 0;
+    spawnSync('sh', ['-c', `command -v ${program} || test -x /usr/sbin/${program} || test -d ${program}`])
+      .status === 0;
   const missing = Object.keys(PROGRAMS).filter((program) => !has(program));
   if (missing.length === 0) return;
   const packages = missing.map((program) => PROGRAMS[program]);

@@ -1,5 +1,5 @@
 /** What the end-to-end tests share: packetd itself, and the rule about what may be skipped. */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
@@ -9,6 +9,15 @@ import { sleep } from '../bench/processes.js';
 /** The repository. */
 export const ROOT = join(fileURLToPath(new URL('.', import.meta.url)), '../../..');
 export const PACKETD = join(ROOT, 'cli/bin/packetd.js');
+
+/** Clients and servers in the languages of others. */
+export const CLIENTS = join(ROOT, 'test/e2e/clients');
+/** The one that Debian's modules are for. */
+export const PYTHON = '/usr/bin/python3';
+
+export function hasModule(name: string): boolean {
+  return spawnSync(PYTHON, ['-c', `import ${name}`]).status === 0;
+}
 
 /** Reason to skip, or false. With CI=true nothing is skipped: the test fails where the thing is missing. */
 export function unless(there: boolean, reason: string): string | false {
@@ -81,12 +90,21 @@ export class Watch {
 }
 
 /** Runs packetd to its end. */
-export function packetd(
-  args: readonly string[],
-  input?: Uint8Array,
-): Promise<{ out: string; err: string; code: number | null }> {
+export function packetd(args: readonly string[], input?: Uint8Array): Promise<Outcome> {
+  return run(process.execPath, [PACKETD, ...args], input);
+}
+
+/** What a program printed, and how it ended: null where it could not be started or a signal ended it. */
+interface Outcome {
+  out: string;
+  err: string;
+  code: number | null;
+}
+
+/** Runs a program to its end, while servers of this process go on. */
+export function run(program: string, args: readonly string[], input?: Uint8Array | string): Promise<Outcome> {
   return new Promise((resolve) => {
-    const child = spawn(process.execPath, [PACKETD, ...args], { stdio: ['pipe', 'pipe', 'pipe'] });
+    const child = spawn(program, args, { stdio: ['pipe', 'pipe', 'pipe'] });
     let out = '';
     let err = '';
     child.stdout.on('data', (piece: Buffer) => {
@@ -95,6 +113,7 @@ export function packetd(
     child.stderr.on('data', (piece: Buffer) => {
       err += piece.toString();
     });
+    child.on('error', (error) => resolve({ out, err: String(error), code: null }));
     child.on('close', (code) => resolve({ out, err, code }));
     child.stdin.on('error', () => {});
     child.stdin.end(input);

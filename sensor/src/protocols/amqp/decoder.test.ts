@@ -275,6 +275,37 @@ const CASES: Case[] = [
     },
   },
   {
+    name: "an exception is an error also where the connection's Close overtakes its Close-Ok (amqplib)",
+    steps: [
+      OPEN,
+      OPENED,
+      c(method(1, 50, 10, u16(0), short('q'), 1, u32(0))),
+      s(method(1, 20, 40, u16(404), short("NOT_FOUND - no queue 'q'"), u16(50), u16(10))),
+      c(method(0, 10, 50, u16(200), short('Goodbye'), u16(0), u16(0)), method(1, 20, 41)),
+      s(method(0, 10, 51)),
+    ],
+    expect: ['channel.open OK', 'queue.declare ERROR', 'channel.close ERROR', 'connection.close OK'],
+    check: (d) => assert.equal(d[2].replyCode, 404),
+  },
+  {
+    name: 'a login that is refused is a failed connect, though the client just leaves (RabbitMQ, amqplib)',
+    steps: [
+      c(bytes('AMQP', 0, 0, 9, 1)),
+      s(method(0, 10, 10, 0, 9, long(''), long('PLAIN'), long('en_US'))),
+      c(method(0, 10, 11, long(''), short('PLAIN'), long('\u0000guest\u0000hunter2'), short('en_US'))),
+      s(method(0, 10, 50, u16(403), short('ACCESS_REFUSED - Login was refused'), u16(0), u16(0))),
+    ],
+    expect: ['connection.start ERROR', 'connection.close ERROR'],
+    check: (d, r) => {
+      assert.equal(r[0].operation, 'connect');
+      assert.deepEqual(
+        r.map(({ errorType }) => errorType),
+        ['ACCESS_REFUSED', 'ACCESS_REFUSED'],
+      );
+      assert.equal(d[0].replyCode, 403);
+    },
+  },
+  {
     name: 'heartbeats are no traffic',
     steps: [c(frame(8, 0, bytes())), s(frame(8, 0, bytes()))],
     expect: [],

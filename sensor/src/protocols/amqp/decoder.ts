@@ -307,6 +307,12 @@ export class AmqpDecoder implements Decoder {
         if (args.replyCode !== REPLY_SUCCESS) {
           writeReply(exchange, args, bytes);
           exchange.status = StatusValue.ERROR;
+          if (
+            method.id === MethodId.CONNECTION_CLOSE &&
+            this.headerNs >= 0 &&
+            input.direction === Direction.SERVER
+          )
+            this.refuseStart(input, at, stop);
         } else exchange.detail.uint(AmqpTag.replyCode, args.replyCode);
         this.failPending(channel, method.id, bytes);
         break;
@@ -563,8 +569,10 @@ export class AmqpDecoder implements Decoder {
           break;
         }
         this.waiting--;
-        if (failed) writeReply(call, this.args, bytes);
-        this.finish(call, failed ? StatusValue.ERROR : StatusValue.CANCELLED);
+        // A Close of a channel has told its error; that of the connection may overtake its Close-Ok.
+        const told = call.status === StatusValue.ERROR;
+        if (failed && !told) writeReply(call, this.args, bytes);
+        this.finish(call, failed || told ? StatusValue.ERROR : StatusValue.CANCELLED);
       }
       this.giveUp(each.publishes, failed, bytes);
       this.giveUp(each.deliveries, failed, bytes);
@@ -632,8 +640,9 @@ export class AmqpDecoder implements Decoder {
 
   private endChannel(channel: Channel, status: number): void {
     for (const content of channel.content) if (content.exchange !== null) this.abandon(content);
+    // A Close has told its error, though nobody has answered it.
     for (let call = channel.calls.shift(); call !== null; call = channel.calls.shift())
-      this.end(call, status);
+      this.end(call, call.status === StatusValue.ERROR ? StatusValue.ERROR : status);
     for (const exchange of channel.publishes.values()) this.end(exchange, status);
     for (const exchange of channel.deliveries.values()) this.end(exchange, status);
     channel.publishes.clear();
@@ -648,6 +657,18 @@ export class AmqpDecoder implements Decoder {
 
   /** The server ended the connection before Connection.Open: a login that failed, most of the time. */
   private emitFailedStart(status: number): void {
+    this.finish(this.takeStart(), status);
+  }
+
+  /** The same, where Connection.Close tells why (`authentication_failure_close`, an extension of RabbitMQ). */
+  private refuseStart(input: Input, at: number, stop: number): void {
+    const exchange = this.takeStart();
+    writeReply(exchange, this.args, input.bytes);
+    answered(exchange, input, at, stop, Direction.SERVER);
+    this.finish(exchange, StatusValue.ERROR);
+  }
+
+  private takeStart(): Exchange {
     const exchange = this.connection.pool.take();
     exchange.envelope.raw(VERSION);
     exchange.operation('connect');
@@ -657,7 +678,8 @@ export class AmqpDecoder implements Decoder {
     exchange.requestFirstSegment = this.headerSegment;
     exchange.requestLastSegment = this.headerSegment;
     exchange.requestBytes = PROTOCOL_HEADER_BYTES;
-    this.finish(exchange, status);
+    this.headerNs = -1;
+    return exchange;
   }
 
   private open(method: Method, channel: Channel, input: Input, at: number, stop: number): Exchange {
