@@ -7,7 +7,7 @@ import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { PROTOCOL_NAMES } from '@packetd/sensor/protocols/registry';
-import { atRandom, byteByByte, CORPUS, captures, type Cuts, decode, noCorpus } from './corpus.js';
+import { atRandom, byteByByte, CORPUS, type Cuts, captures, decode, noCorpus } from './corpus.js';
 
 /** Larger captures are cut at random only, and still larger ones not at all. */
 const MAX_BYTE_BY_BYTE = 1 << 20;
