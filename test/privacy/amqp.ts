@@ -99,7 +99,7 @@ export function amqpConversations(): Conversation[] {
         ...([20, 40] as const),
         u16(406),
         short(
-          `PRECONDITION_FAILED - inequivalent arg 'x-key': received '${s.word('first of Close')}' but current is "${s.word('second of Close')}"`,
+          `PRECONDITION_FAILED - inequivalent arg 'x-key' for queue 'orders' in vhost '/': received the value '${s.word('received')}' of type 'longstr' but current is the value '${s.word('current')}' of type 'longstr'`,
         ),
         ...[u16(50), u16(10)],
       ),
@@ -108,6 +108,7 @@ export function amqpConversations(): Conversation[] {
     client(method(0, 10, 50, u16(200), short('bye'), u16(0), u16(0))),
     server(method(0, 10, 51)),
   ];
-  // Open, two of channels, Update-Secret, declare, select, publish, consume, deliver, get and its reject, close.
-  return [{ protocol: 'amqp', name: 'amqp', serverPort: 5672, messages, secrets: s, records: 11 }];
+  // Open, channel, Update-Secret, declare, select, publish, consume, deliver, get, close of the channel; the second
+  // channel, its declare and the server's close; close.
+  return [{ protocol: 'amqp', name: 'amqp', serverPort: 5672, messages, secrets: s, records: 14 }];
 }

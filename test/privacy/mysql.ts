@@ -133,7 +133,6 @@ export function mysqlConversations(): Conversation[] {
     'HY000',
     `Incorrect datetime value: "${s.word('quoted twice')}" for function str_to_date`,
   );
-  fails('SELECT 4', 1366, 'HY000', `Valeur incorrecte : « ${s.word('French quotes')} »`);
   messages.push(
     client(
       packet(
