@@ -4,10 +4,14 @@
  * that it says is a secret by its specification, and all of a query and its answer is recorded.
  */
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { after, describe, it } from 'node:test';
+import { after, before, describe, it } from 'node:test';
+import { gunzipSync } from 'node:zlib';
+import { Backend } from '@packetd/collector/harness';
 import { eachRecord, RECORD } from '@packetd/proto/batch';
 import { ByteBuffer } from '@packetd/proto/byte-buffer';
 import { DocumentWriter } from '@packetd/proto/telemetry/document';
@@ -15,7 +19,10 @@ import { decodeFile } from '@packetd/sensor/offline';
 import type { PipelineOptions } from '@packetd/sensor/pipeline';
 import { PROTOCOL_NAMES } from '@packetd/sensor/protocols/registry';
 import type { Rule } from '@packetd/sensor/rules';
+import { uncompress } from 'snappy';
+import { freePort, sleep } from '../bench/processes.js';
 import { CaptureBuilder, u64le } from '../corpus/conversation.js';
+import { PACKETD, packetd } from '../e2e/support.js';
 import { amqpConversations } from './amqp.js';
 import { httpConversations } from './http.js';
 import { http2Conversations } from './http2.js';
@@ -157,6 +164,138 @@ describe('records and documents', () => {
       });
     }
   }
+});
+
+describe('programs', () => {
+  const search = new Search(
+    CONVERSATIONS.flatMap(({ name, secrets }) =>
+      [...secrets.values].map(([secret, value]) => [`${name}: ${secret}`, value] as const),
+    ),
+  );
+  let path = '';
+  before(() => {
+    const builder = new CaptureBuilder();
+    for (const conversation of CONVERSATIONS) {
+      for (const variant of variantsOf(conversation))
+        builder.add(conversation.messages, { ...variant, serverPort: conversation.serverPort });
+    }
+    path = builder.write(join(directory, 'all.pcap'));
+  });
+  const clean = (what: string, text: string | Uint8Array) => {
+    assert.ok(text.length > 0, `${what} is empty`);
+    assert.deepEqual([...search.in(text)].slice(0, SHOWN), [], what);
+  };
+  /** Names of the protocols that `text` has something about. */
+  const named = (text: string, form: (protocol: string) => string) =>
+    PROTOCOL_NAMES.filter((name) => name !== 'dns' && !text.includes(form(name)));
+
+  for (const output of ['text', 'json', 'records']) {
+    it(`packetd watch --output ${output}`, { timeout: 300_000 }, async () => {
+      const { out, err, code } = await packetd(['watch', '--pcap-file', path, '--output', output, '--stats']);
+      assert.equal(code, 0);
+      clean('stdout', out);
+      clean('stderr', err);
+      if (output === 'text')
+        assert.deepEqual(
+          named(out, (name) => ` ${name} `),
+          [],
+        );
+    });
+  }
+
+  it('packetd up: documents, spans, remote write, metrics, live tail, page, log', {
+    timeout: 300_000,
+  }, async () => {
+    const traces = await Backend.start();
+    const remote = await Backend.start();
+    const lines = join(directory, 'documents.ndjson');
+    const port = await freePort();
+    const child = spawn(process.execPath, [PACKETD, 'up'], {
+      env: {
+        ...process.env,
+        PACKETD_SNIFFER_FILE: path,
+        PACKETD_SERVER_ADDRESS: `127.0.0.1:${port}`,
+        PACKETD_LOGGER_LEVEL: 'debug',
+        PACKETD_EXPORTER_TRACES_ENABLED: 'true',
+        PACKETD_EXPORTER_TRACES_ENDPOINT: traces.url,
+        PACKETD_EXPORTER_METRICS_ENABLED: 'true',
+        PACKETD_EXPORTER_METRICS_ENDPOINT: remote.url,
+        PACKETD_EXPORTER_METRICS_INTERVAL: '1s',
+        PACKETD_EXPORTER_ROUNDTRIPS_ENABLED: 'true',
+        PACKETD_EXPORTER_ROUNDTRIPS_FILENAME: lines,
+      },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    const said: Buffer[] = [];
+    child.stdout.on('data', (piece: Buffer) => said.push(piece));
+    child.stderr.on('data', (piece: Buffer) => said.push(piece));
+    try {
+      const get = async (route: string) => {
+        const response = await fetch(`http://127.0.0.1:${port}${route}`);
+        assert.equal(response.status, 200, route);
+        return response.text();
+      };
+      while (!Buffer.concat(said).includes('page, /watch')) {
+        assert.equal(child.exitCode, null, Buffer.concat(said).toString());
+        await sleep(50);
+      }
+      // Everything is decoded by now; the outputs follow.
+      const total = Number(/packetd_sensor_records_total (\d+)/.exec(await get('/metrics'))?.[1] ?? 0);
+      assert.ok(total > 1000, `${total} records`);
+      const written = async () => {
+        const text = await get('/metrics');
+        return ['metrics', 'traces', 'file'].every((output) =>
+          new RegExp(`packetd_output_records_total{output="${output}",result="written"} ${total}\\b`).test(
+            text,
+          ),
+        );
+      };
+      while (!(await written())) await sleep(200);
+      const metrics = await get('/protocol/metrics');
+      clean('/protocol/metrics', metrics);
+      assert.deepEqual(
+        named(metrics, (name) => `${name}_requests_total{`),
+        [],
+      );
+      clean('/metrics', await get('/metrics'));
+      clean('/watch', await get('/watch?max_message=100'));
+      clean('/', await get('/'));
+    } finally {
+      const exited = once(child, 'exit');
+      child.kill('SIGTERM');
+      await exited;
+      await traces.stop();
+      await remote.stop();
+    }
+    clean('output and log', Buffer.concat(said));
+    const documents = readdirSync(directory)
+      .filter((name) => name.startsWith('documents'))
+      .map((name) => readFileSync(join(directory, name), 'utf8'))
+      .join('');
+    clean('documents', documents);
+    assert.deepEqual(
+      named(documents, (name) => `"protocol":"${name}"`),
+      [],
+    );
+    const spans = Buffer.concat(
+      traces.received.map(({ headers, body }) =>
+        headers['content-encoding'] === 'gzip' ? gunzipSync(body) : body,
+      ),
+    );
+    clean('spans', spans);
+    assert.deepEqual(
+      named(spans.toString('latin1'), (name) => name),
+      [],
+    );
+    const series: Buffer[] = [];
+    for (const { body } of remote.received)
+      series.push((await uncompress(body, { asBuffer: true })) as Buffer);
+    clean('remote write', Buffer.concat(series));
+    assert.deepEqual(
+      named(Buffer.concat(series).toString('latin1'), (name) => `${name}_requests_total`),
+      [],
+    );
+  });
 });
 
 describe('the search', () => {
