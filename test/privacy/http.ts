@@ -1,5 +1,5 @@
 /** Credentials in every place that HTTP/1.x has for them (RFC 9110 sections 4.2.4, 11; RFC 6265; RFC 6750). */
-import { client, type Message, server } from '../corpus/conversation.js';
+import { client, type Message, server } from '../messages/conversation.js';
 import { type Conversation, Secrets } from './secrets.js';
 
 export function httpConversations(): Conversation[] {

@@ -17,7 +17,7 @@ import {
   str,
   TAGS,
 } from '@packetd/sensor/protocols/kafka/bytes';
-import { client, type Message, server, u32 } from '../corpus/conversation.js';
+import { client, type Message, server, u32 } from '../messages/conversation.js';
 import { type Conversation, Secrets } from './secrets.js';
 
 export function kafkaConversations(): Conversation[] {

@@ -1,20 +1,9 @@
 /** Credentials and values of MongoDB: OP_MSG, OP_QUERY, OP_COMPRESSED. */
 import { deflateSync } from 'node:zlib';
 import { BSON } from 'mongodb';
-import { bytesOf, client, type Message, type Part, server, u32le } from '../corpus/conversation.js';
+import { bytesOf, client, type Message, server, u32le } from '../messages/conversation.js';
+import { body, OP_COMPRESSED, OP_MSG, OP_QUERY, OP_REPLY, wire, ZLIB } from '../messages/mongodb.js';
 import { type Conversation, Secrets } from './secrets.js';
-
-const OP_REPLY = 1;
-const OP_QUERY = 2004;
-const OP_COMPRESSED = 2012;
-const OP_MSG = 2013;
-const ZLIB = 2;
-
-function wire(opcode: number, id: number, to: number, ...parts: Part[]): Buffer {
-  const body = bytesOf(...parts);
-  return bytesOf(u32le(body.length + 16), u32le(id), u32le(to), u32le(opcode), body);
-}
-const body = (document: BSON.Document) => bytesOf(u32le(0), 0, BSON.serialize(document));
 
 export function mongodbConversations(): Conversation[] {
   const s = new Secrets('mongodb');

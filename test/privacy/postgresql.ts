@@ -1,20 +1,7 @@
 /** Credentials, literals, parameters, rows and errors of PostgreSQL (protocol 3.0 and 3.2). */
-import { bytesOf, client, type Message, type Part, server, u16, u32 } from '../corpus/conversation.js';
+import { client, type Message, server, u16, u32 } from '../messages/conversation.js';
+import { done, error, message, query, READY, startup } from '../messages/postgresql.js';
 import { type Conversation, Secrets } from './secrets.js';
-
-const message = (type: string, ...parts: Part[]) => {
-  const body = bytesOf(...parts);
-  return bytesOf(type, u32(body.length + 4), body);
-};
-const startup = (version: number, ...parts: Part[]) => {
-  const body = bytesOf(u32(version), ...parts);
-  return bytesOf(u32(body.length + 4), body);
-};
-const READY = message('Z', 'I');
-const query = (sql: string) => client(message('Q', Buffer.from(sql), 0));
-const done = (tag: string) => server(message('C', tag, 0), READY);
-const error = (fields: Readonly<Record<string, string>>) =>
-  message('E', ...Object.entries(fields).flatMap(([type, text]) => [type, Buffer.from(text), 0]), 0);
 
 export function postgresqlConversations(): Conversation[] {
   const s = new Secrets('postgresql');

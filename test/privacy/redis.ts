@@ -1,9 +1,7 @@
 /** Credentials, keys and values of Redis (RESP2, RESP3 and inline commands). */
-import { client, type Message, server } from '../corpus/conversation.js';
+import { client, type Message, server } from '../messages/conversation.js';
+import { array, bulk } from '../messages/redis.js';
 import { type Conversation, Secrets } from './secrets.js';
-
-const bulk = (text: string) => `$${text.length}\r\n${text}\r\n`;
-const array = (...items: string[]) => `*${items.length}\r\n${items.map(bulk).join('')}`;
 
 export function redisConversations(): Conversation[] {
   return [resp(), inline()];

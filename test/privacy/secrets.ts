@@ -1,6 +1,6 @@
 /** Marked secrets, and the search for them in whatever comes out. */
 import { createHash } from 'node:crypto';
-import type { Message } from '../corpus/conversation.js';
+import type { Message } from '../messages/conversation.js';
 
 /** Characters of a secret that in a row betray it, anywhere and in any of its forms. */
 const FRAGMENT = 8;

@@ -1,7 +1,7 @@
 /** The ways in which a capture may have a conversation. */
 
-import { CaptureBuilder, type Shape } from '../corpus/conversation.js';
 import { random } from '../corpus/corpus.js';
+import { CaptureBuilder, type Shape } from '../messages/conversation.js';
 import type { Conversation } from './secrets.js';
 
 export interface Variant extends Omit<Shape, 'serverPort'> {
