@@ -32,9 +32,15 @@ export async function agent(options: AgentOptions): Promise<void> {
 
   // The sockets of the capture are opened first, so that a missing right is told before anything else.
   let publisher: NatsPublisher | null = null;
+  let droppedBefore = 0;
   const capture = new LiveCapture(
     liveOptions(config),
-    { batch: (bytes, length, records) => publisher?.batch(bytes, length, records) },
+    {
+      batch(bytes, length, records) {
+        if (publisher === null) droppedBefore += records;
+        else publisher.batch(bytes, length, records);
+      },
+    },
     warn,
   );
   await capture.start();
@@ -57,6 +63,15 @@ export async function agent(options: AgentOptions): Promise<void> {
       },
     });
   }
+
+  new Gauge({
+    name: 'packetd_publisher_dropped_before_connected',
+    help: 'Records dropped because NATS was not there yet.',
+    registers: [registry],
+    collect() {
+      this.set(droppedBefore);
+    },
+  });
 
   const settings = serverConfig(config);
   const server =
@@ -86,8 +101,9 @@ export async function agent(options: AgentOptions): Promise<void> {
 
 const COUNTS = {
   published: 'Records that NATS has acknowledged.',
-  droppedRecords: 'Records dropped because the buffer was full.',
-  droppedBatches: 'Batches dropped because the buffer was full.',
+  droppedRecords:
+    'Records dropped because the buffer was full, at the end, or when they could not be packed.',
+  droppedBatches: 'Batches dropped for the same reasons.',
   retries: 'Attempts to publish that failed.',
   bufferedBytes: 'Bytes of batches that wait for their acknowledgement.',
 } as const;

@@ -119,7 +119,8 @@ export async function up(options: UpOptions): Promise<void> {
   }
 
   async function end(): Promise<void> {
-    await source.drain(DRAIN_MS);
+    const left = await source.drain(DRAIN_MS);
+    if (left > 0) log.error('the outputs did not take everything before the end', { roundtrips: left });
     await collector.close();
     await server?.close();
   }

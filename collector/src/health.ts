@@ -15,7 +15,9 @@ export const health = {
   }),
   records: new Counter({
     name: 'packetd_output_records_total',
-    help: 'Roundtrips by output and what became of them: written, duplicate, refused, dropped.',
+    help:
+      'Roundtrips by output and what became of them: written, duplicate, refused (by the backend), dropped ' +
+      '(there was no room, or no time at the end), sampled_out, unreadable (not a record of a known protocol).',
     labelNames: ['output', 'result'],
     registers,
   }),
@@ -35,6 +37,20 @@ export const health = {
     name: 'packetd_source_queue_bytes',
     help: 'Bytes of batches that wait for an output.',
     labelNames: ['output'],
+    registers,
+  }),
+  gauges: new Counter({
+    name: 'packetd_metrics_gauges_left_out_total',
+    help: 'Values of gauges that found no room in the series budget of their metric.',
+    labelNames: ['metric'],
+    registers,
+  }),
+  tail: new Counter({
+    name: 'packetd_watch_left_out_total',
+    help:
+      'What followers of the live tail did not get: roundtrips beyond what is shown of a batch (many) or ' +
+      'unreadable, batches that are none (batch), readers cut off because they were too slow (reader).',
+    labelNames: ['reason'],
     registers,
   }),
   undecodable: new Counter({

@@ -69,7 +69,7 @@ export function alertGroups({ protocols }) {
       description: 'Its backend is down, or answers 429 or 5xx.',
     }),
     rule('PacketdOutputRefused', '0s', 'warning', 'The backend of {{ $labels.output }} refuses roundtrips', {
-      expr: 'sum by (output) (increase(packetd_output_records_total{result=~"refused|dropped"}[15m])) > 0',
+      expr: 'sum by (output) (increase(packetd_output_records_total{result=~"refused|dropped|unreadable"}[15m])) > 0',
       description: 'They are lost to this output, or in the dead-letter file where one is set.',
     }),
     rule('PacketdUndecodable', '0s', 'warning', 'Messages that are no batch', {

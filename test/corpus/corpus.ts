@@ -3,7 +3,9 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fromBinary } from '@bufbuild/protobuf';
 import { eachRecord, RECORD } from '@packetd/proto/batch';
+import { ByteBuffer } from '@packetd/proto/byte-buffer';
 import { type RoundTrip, RoundTripSchema } from '@packetd/proto/gen/packetd/v1/roundtrip_pb';
+import { DocumentWriter } from '@packetd/proto/telemetry/document';
 import type { Engine, Frame, FrameHandler } from '@packetd/sensor/capture/engine';
 import { openFile } from '@packetd/sensor/capture/file';
 import { Pipeline } from '@packetd/sensor/pipeline';
@@ -43,20 +45,34 @@ export function protocolsOf(capture: Capture): Set<string> {
   return new Set(names.map((name) => NAMES[name] ?? name));
 }
 
-/** Decodes a capture in this thread; `keep` says which frames the pipeline is shown. */
+/** Where a piece of so many bytes is cut: positions within it, ascending. */
+export type Cuts = (length: number) => Iterable<number>;
+
+/**
+ * Decodes a capture in this thread; `keep` says which frames the pipeline is shown, `cuts` how the bytes
+ * of each TCP segment are cut on their way from reassembly to the protocols.
+ */
 export async function decode(
   file: string,
   keep: (index: number) => boolean = () => true,
-): Promise<{ records: RoundTrip[]; frames: number; pipeline: Pipeline }> {
+  cuts: Cuts | null = null,
+): Promise<{ records: RoundTrip[]; documents: string[]; frames: number; pipeline: Pipeline }> {
   const engine: Engine = await openFile(file, { warn: () => {} });
   const records: RoundTrip[] = [];
+  const documents: string[] = [];
+  const writer = new DocumentWriter();
+  const out = new ByteBuffer(64 << 10);
   const pipeline = new Pipeline(engine.clock, {
     batch(bytes, length) {
       eachRecord(bytes, length, RECORD, (start, end) => {
         records.push(fromBinary(RoundTripSchema, bytes.subarray(start, end)));
+        out.length = 0;
+        if (!writer.write(bytes, start, end, out)) throw new Error('a record that is no document');
+        documents.push(Buffer.from(out.bytes.subarray(0, out.length)).toString());
       });
     },
   });
+  if (cuts !== null) cutStreams(pipeline, cuts);
   let frames = 0;
   const handler: FrameHandler = {
     onFrame(frame: Frame) {
@@ -67,5 +83,51 @@ export async function decode(
   while (engine.poll(handler, 0));
   pipeline.finish();
   engine.close();
-  return { records, frames, pipeline };
+  return { records, documents, frames, pipeline };
+}
+
+/** Makes the pipeline hand every piece of every stream on in several. */
+function cutStreams(pipeline: Pipeline, cuts: Cuts): void {
+  const open = pipeline.open.bind(pipeline);
+  pipeline.open = (flow) => {
+    const handler = open(flow);
+    if (handler === null) return null;
+    return {
+      data(side, bytes, start, end, timeNs) {
+        let from = start;
+        for (const cut of cuts(end - start)) {
+          handler.data(side, bytes, from, start + cut, timeNs);
+          from = start + cut;
+        }
+        handler.data(side, bytes, from, end, timeNs);
+      },
+      gap: (side, length, timeNs) => handler.gap(side, length, timeNs),
+      fin: (side, timeNs) => handler.fin(side, timeNs),
+      close: (reason, timeNs) => handler.close(reason, timeNs),
+    };
+  };
+}
+
+/** A repeatable sequence of numbers in [0, 1). */
+export function random(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state ^= state << 13;
+    state ^= state >>> 17;
+    state ^= state << 5;
+    return (state >>> 0) / 2 ** 32;
+  };
+}
+
+/** Every byte on its own. */
+export function* byteByByte(length: number): Generator<number> {
+  for (let at = 1; at < length; at++) yield at;
+}
+
+/** About every `step`th byte. */
+export function atRandom(seed: number, step: number): Cuts {
+  const next = random(seed);
+  return function* (length) {
+    for (let at = 1; at < length; at++) if (next() < 1 / step) yield at;
+  };
 }

@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { type RoundTrip, Status } from '@packetd/proto/gen/packetd/v1/roundtrip_pb';
-import { CORPUS, decode, noCorpus } from './corpus.js';
+import { CORPUS, decode, noCorpus, random } from './corpus.js';
 
 /** Captures with whole conversations, one and more for each protocol. */
 const REFERENCES: Readonly<Record<string, readonly string[]>> = {
@@ -43,17 +43,6 @@ const ended = (r: RoundTrip): string =>
 
 function claims(r: RoundTrip): boolean {
   return (r.status === Status.OK || r.status === Status.ERROR) && r.missingBytes === 0n && r.operation !== '';
-}
-
-/** A repeatable sequence of numbers in [0, 1). */
-function random(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    return (state >>> 0) / 2 ** 32;
-  };
 }
 
 describe('loss', { skip: noCorpus }, () => {

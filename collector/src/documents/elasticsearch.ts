@@ -96,15 +96,20 @@ export class ElasticsearchOutput implements Output {
       };
       const { scratch } = this;
       scratch.length = 0;
-      this.documents.write(batch, scratch, (start, end, documentStart, documentEnd) => {
+      let unreadable = 0;
+      const broken = this.documents.write(batch, scratch, (start, end, documentStart, documentEnd) => {
         const protocol = protocolNameOf(batch.bytes, start, end);
-        if (protocol === undefined) return;
-        const [before, behind] = this.action(protocol);
         const id = idOf(batch.bytes, start);
+        if (protocol === undefined || id === null) {
+          unreadable++;
+          return;
+        }
+        const [before, behind] = this.action(protocol);
         const document = scratch.bytes.subarray(documentStart, documentEnd + 1);
         left++;
         this.add({ bytes: Buffer.concat([before, id, behind, document]), done });
       });
+      health.records.inc({ output: NAME, result: 'unreadable' }, broken + unreadable);
       done();
     });
   }
@@ -335,9 +340,8 @@ function describe(error: unknown): { status: number; reason: string; after: numb
 
 const ID_BYTES = 16;
 
-/** The record's id in hexadecimal: it is the first field of every record. */
-function idOf(bytes: Uint8Array, start: number): Buffer {
-  if (bytes[start] !== RoundTripTag.id || bytes[start + 1] !== ID_BYTES)
-    throw new Error('a record without an id');
+/** The record's id in hexadecimal: it is the first field of every record. null where it is not. */
+function idOf(bytes: Uint8Array, start: number): Buffer | null {
+  if (bytes[start] !== RoundTripTag.id || bytes[start + 1] !== ID_BYTES) return null;
   return Buffer.from(Buffer.from(bytes.buffer, bytes.byteOffset + start + 2, ID_BYTES).toString('hex'));
 }

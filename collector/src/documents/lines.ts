@@ -14,7 +14,8 @@ export class LinesOutput implements Output {
 
   private constructor(
     readonly name: string,
-    private readonly sink: (bytes: Uint8Array, length: number) => void,
+    /** Answers false where nobody reads any more. */
+    private readonly sink: (bytes: Uint8Array, length: number) => boolean,
     private readonly end: () => void,
   ) {}
 
@@ -23,7 +24,10 @@ export class LinesOutput implements Output {
     const file = new RotatedFile(path, maxBytes, backups);
     return new LinesOutput(
       'file',
-      (bytes, length) => file.write(bytes, length),
+      (bytes, length) => {
+        file.write(bytes, length);
+        return true;
+      },
       () => file.close(),
     );
   }
@@ -35,12 +39,13 @@ export class LinesOutput implements Output {
   async write(batch: Batch): Promise<void> {
     this.out.length = 0;
     let records = 0;
-    this.documents.write(batch, this.out, () => {
+    const unreadable = this.documents.write(batch, this.out, () => {
       records++;
     });
-    this.sink(this.out.bytes, this.out.length);
-    health.records.inc({ output: this.name, result: 'written' }, records);
-    health.batches.inc({ output: this.name, result: 'written' });
+    const result = this.sink(this.out.bytes, this.out.length) ? 'written' : 'dropped';
+    health.records.inc({ output: this.name, result }, records);
+    health.records.inc({ output: this.name, result: 'unreadable' }, unreadable);
+    health.batches.inc({ output: this.name, result });
   }
 
   async close(): Promise<void> {
@@ -48,15 +53,16 @@ export class LinesOutput implements Output {
   }
 }
 
-function writeOut(bytes: Uint8Array, length: number): void {
+function writeOut(bytes: Uint8Array, length: number): boolean {
   for (let at = 0; at < length; ) {
     try {
       at += writeSync(STDOUT, bytes, at, length - at);
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
-      if (code === 'EPIPE') return;
+      if (code === 'EPIPE') return false;
       if (code !== 'EAGAIN') throw error;
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1);
     }
   }
+  return true;
 }

@@ -14,18 +14,20 @@ export class BatchDocuments {
 
   /**
    * Appends the document of every record to `out`, each followed by a line end, and calls `each` with the
-   * bounds of the record and of its document.
+   * bounds of the record and of its document. Answers how many records are none, and have no document.
    */
   write(
     batch: Batch,
     out: ByteBuffer,
     each?: (start: number, end: number, documentStart: number, documentEnd: number) => void,
-  ): void {
+  ): number {
+    let unreadable = 0;
     const writer = this.writerOf(batch.decoded.sensor);
     eachRecord(batch.bytes, batch.bytes.length, RECORD, (start, end) => {
       const before = out.length;
       if (!writer.write(batch.bytes, start, end, out)) {
         out.length = before;
+        unreadable++;
         return;
       }
       const documentEnd = out.length;
@@ -33,6 +35,7 @@ export class BatchDocuments {
       out.bytes[out.length++] = 0x0a;
       each?.(start, end, before, documentEnd);
     });
+    return unreadable;
   }
 
   private writerOf(sensor: Sensor | undefined): DocumentWriter {

@@ -36,11 +36,12 @@ export class MetricsOutput implements Output {
 
   write(batch: Batch): Promise<void> {
     const { length } = batch.decoded.roundtrips;
-    this.registry.take(batch.decoded, Date.now());
+    const known = this.registry.take(batch.decoded, Date.now());
+    health.records.inc({ output: this.name, result: 'unreadable' }, length - known);
     countSensor(batch);
     // Holds no batch: many may wait.
     const accepted = this.remote?.accepted() ?? Promise.resolve();
-    return accepted.then(() => health.records.inc({ output: this.name, result: 'written' }, length));
+    return accepted.then(() => health.records.inc({ output: this.name, result: 'written' }, known));
   }
 
   /** Text for a scraper; OpenMetrics has exemplars. */

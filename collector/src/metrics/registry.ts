@@ -75,10 +75,13 @@ export class MetricsRegistry {
     this.layer4 = new Layer4(config.layer4Labels, options);
   }
 
-  take(batch: RoundTripBatch, nowMs: number): void {
-    for (const record of batch.roundtrips) this.record(record, nowMs);
+  /** Answers how many records were of a protocol that is known; the others are left out. */
+  take(batch: RoundTripBatch, nowMs: number): number {
+    let known = 0;
+    for (const record of batch.roundtrips) if (this.record(record, nowMs)) known++;
     const sensor = batch.sensor?.name ?? '';
     for (const stats of batch.endpoints) this.layer4.take(stats, sensor, nowMs);
+    return known;
   }
 
   /** Takes out idle series, with `onlySent` those that remote write has sent; answers them for their staleness markers. */
@@ -100,9 +103,9 @@ export class MetricsRegistry {
     yield* this.layer4.all();
   }
 
-  private record(record: RoundTrip, nowMs: number): void {
+  private record(record: RoundTrip, nowMs: number): boolean {
     const metrics = this.protocols.get(record.detail.case ?? '');
-    if (metrics === undefined) return;
+    if (metrics === undefined) return false;
     const labels = new LabelSet(metrics.labels.readers.map((read) => read(record)));
     metrics.requests.add(labels, 1, nowMs);
     const traceId = record.trace === undefined ? '' : Buffer.from(record.trace.traceId).toString('hex');
@@ -113,6 +116,7 @@ export class MetricsRegistry {
       if (reader.kind === 'counter') family.add(labels, value, nowMs);
       else family.observe(labels, value, nowMs, traceId);
     }
+    return true;
   }
 }
 

@@ -3,6 +3,7 @@
  * list of labels; each holds at most its budget of series, the rest is counted together as `_other`.
  * Of gauges the rest is left out, for it has no common value.
  */
+import { health } from '../health.js';
 import { NATIVE_ZERO_THRESHOLD, nativeBucket, vmBucket } from './histogram.js';
 
 /** Value of every label of the series that takes what is beyond the budget. */
@@ -90,7 +91,8 @@ export class Family {
 
   set(labels: LabelSet, value: number, nowMs: number): void {
     const full = this.series.size >= this.options.budget && !this.series.has(labels.key);
-    if (!full) this.at(labels, nowMs).value = value;
+    if (full) health.gauges.inc({ metric: this.name });
+    else this.at(labels, nowMs).value = value;
   }
 
   observe(labels: LabelSet, value: number, nowMs: number, traceId: string): void {

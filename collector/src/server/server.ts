@@ -2,7 +2,7 @@
 import { randomBytes, timingSafeEqual } from 'node:crypto';
 import { getHeapSnapshot } from 'node:v8';
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
-import { registry } from '../health.js';
+import { health, registry } from '../health.js';
 import { page } from './page.js';
 import { cpuProfile } from './profile.js';
 import type { Tail } from './tail.js';
@@ -214,6 +214,7 @@ function watch(tail: Tail, request: FastifyRequest, reply: FastifyReply): void {
     if (ended || (filter !== '' && !line.includes(filter))) return;
     if (response.writableLength > MAX_BEHIND_BYTES) {
       ended = true;
+      health.tail.inc({ reason: 'reader' });
       unfollow();
       response.destroy();
       return;

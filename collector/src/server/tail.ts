@@ -1,6 +1,7 @@
 /** The newest roundtrips, for whoever follows them. Documents are written only while somebody does. */
 import { ByteBuffer } from '@packetd/proto/byte-buffer';
 import { BatchDocuments } from '../documents/writer.js';
+import { health } from '../health.js';
 import type { Batch } from '../output.js';
 
 /** Called with one document (JSON, no line end). */
@@ -27,7 +28,9 @@ export class Tail {
     while (this.batches.length > 1 && this.bytes > KEPT_BYTES)
       this.bytes -= this.batches.shift()!.bytes.length;
     if (this.followers.size === 0) return;
-    for (const line of this.lines(batch).slice(-SHOWN)) for (const follower of this.followers) follower(line);
+    const lines = this.lines(batch);
+    if (lines.length > SHOWN) health.tail.inc({ reason: 'many' }, lines.length - SHOWN);
+    for (const line of lines.slice(-SHOWN)) for (const follower of this.followers) follower(line);
   }
 
   /** Follows until the answered function is called. */
@@ -47,8 +50,10 @@ export class Tail {
   private lines(batch: Batch): string[] {
     this.out.length = 0;
     try {
-      this.documents.write(batch, this.out);
+      const unreadable = this.documents.write(batch, this.out);
+      health.tail.inc({ reason: 'unreadable' }, unreadable);
     } catch {
+      health.tail.inc({ reason: 'batch' });
       return [];
     }
     const text = Buffer.from(this.out.bytes.buffer, this.out.bytes.byteOffset, this.out.length).toString(

@@ -20,12 +20,16 @@ export class InProcessSource {
     for (const lane of this.lanes) lane.add(batch, records);
   }
 
-  /** Resolves when everything is accepted, or `deadlineMs` are over. */
-  async drain(deadlineMs: number): Promise<void> {
+  /**
+   * Resolves when everything is accepted, or `deadlineMs` are over; answers how many roundtrips no output has
+   * begun to write by then, which are given up.
+   */
+  async drain(deadlineMs: number): Promise<number> {
     const until = Date.now() + deadlineMs;
     while (this.lanes.some((lane) => lane.busy) && Date.now() < until) {
       await new Promise((resolve) => setTimeout(resolve, 10));
     }
+    return this.lanes.reduce((sum, lane) => sum + lane.giveUp(), 0);
   }
 }
 
@@ -49,10 +53,23 @@ class Lane {
     while (this.bytes > this.maxBytes && this.queue.length > 1) {
       const oldest = this.queue.shift()!;
       this.bytes -= oldest.batch.bytes.length;
-      health.batches.inc({ output: this.output.name, result: 'dropped' });
-      health.records.inc({ output: this.output.name, result: 'dropped' }, oldest.records);
+      this.dropped(oldest.records);
     }
     this.pump();
+  }
+
+  /** Drops what waits; answers its roundtrips. */
+  giveUp(): number {
+    let records = 0;
+    for (const waiting of this.queue.splice(0)) records += this.dropped(waiting.records);
+    this.bytes = 0;
+    return records;
+  }
+
+  private dropped(records: number): number {
+    health.batches.inc({ output: this.output.name, result: 'dropped' });
+    health.records.inc({ output: this.output.name, result: 'dropped' }, records);
+    return records;
   }
 
   private pump(): void {
@@ -63,7 +80,7 @@ class Lane {
       this.open++;
       this.output
         .write(batch)
-        .catch(() => health.records.inc({ output: this.output.name, result: 'dropped' }, records))
+        .catch(() => this.dropped(records))
         .finally(() => {
           this.open--;
           this.pump();

@@ -157,9 +157,7 @@ export class JetStreamSource {
   /** Unpacks a message; one that is no batch is ended for good. */
   private async decode(message: JsMsg): Promise<Batch | null> {
     try {
-      if (snappyLength(message.data) > MAX_BATCH_BYTES) throw new Error('too large');
-      const bytes = (await uncompress(Buffer.from(message.data), { asBuffer: true })) as Buffer;
-      const batch = new Batch(bytes);
+      const batch = new Batch(await unpack(message.data));
       // A message that cannot be read would come back for ever.
       batch.decoded;
       return batch;
@@ -198,10 +196,19 @@ export function followStream(
     messages = await consumer.consume();
     if (!followed) await messages.close();
     for await (const message of messages) {
-      if (snappyLength(message.data) > MAX_BATCH_BYTES) continue;
-      tail.add(new Batch((await uncompress(Buffer.from(message.data), { asBuffer: true })) as Buffer));
+      try {
+        tail.add(new Batch(await unpack(message.data)));
+      } catch {
+        health.tail.inc({ reason: 'batch' });
+      }
     }
   }
+}
+
+/** Rejects for what is no snappy block, or too large. */
+async function unpack(bytes: Uint8Array): Promise<Uint8Array> {
+  if (snappyLength(bytes) > MAX_BATCH_BYTES) throw new Error('too large');
+  return (await uncompress(Buffer.from(bytes), { asBuffer: true })) as Buffer;
 }
 
 /** The unpacked length that a snappy block begins with (a varint). */

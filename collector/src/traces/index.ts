@@ -80,9 +80,15 @@ export class TracesOutput implements Output {
       const { sensor, roundtrips } = batch.decoded;
       const observer = sensor ?? { name: '', hostname: '', version: '' };
       for (const record of roundtrips) {
-        if (!this.sampled(record)) continue;
+        if (!this.sampled(record)) {
+          health.records.inc({ output: NAME, result: 'sampled_out' });
+          continue;
+        }
         const span = this.encoder.encode(record);
-        if (span === null) continue;
+        if (span === null) {
+          health.records.inc({ output: NAME, result: 'unreadable' });
+          continue;
+        }
         left++;
         this.add({ span, observer, done });
       }

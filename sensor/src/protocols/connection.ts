@@ -65,6 +65,8 @@ class Half {
   fromStart = true;
   /** Detection looks at this side's next segment, whoever sends it. */
   again = false;
+  /** Bytes of the piece that detection began with. */
+  firstBytes = 0;
 
   hold(bytes: Uint8Array, start: number, end: number): void {
     const length = this.heldLength + end - start;
@@ -325,9 +327,11 @@ export class ProtocolConnection implements StreamHandler, Connection {
   private replay(side: Side, half: Half): void {
     if (half.heldLength === 0) return;
     const bytes = half.held.slice(0, half.heldLength);
-    const timeNs = half.heldTimeNs;
+    const { heldTimeNs, segments } = half;
     half.clear();
-    this.piece(side, half, bytes, 0, bytes.length, timeNs);
+    half.segments = half.heldSegment;
+    this.piece(side, half, bytes, 0, bytes.length, heldTimeNs);
+    half.segments = segments;
   }
 
   private detect(
@@ -351,6 +355,7 @@ export class ProtocolConnection implements StreamHandler, Connection {
       }
       half.heldTimeNs = timeNs;
       half.heldSegment = half.segments;
+      half.firstBytes = half.again ? 0 : end - start;
     }
     let from = start;
     let to = end;
@@ -380,11 +385,13 @@ export class ProtocolConnection implements StreamHandler, Connection {
       const verdict = candidate.probe(all, from, to, context);
       if (verdict === Verdict.MORE) more = true;
       if (verdict === Verdict.CLIENT || verdict === Verdict.SERVER) {
-        if (borrowed) half.hold(bytes, start, end);
+        // What was held goes first, with its own time.
+        half.heldLength = held;
         this.decide(candidate, (verdict === Verdict.CLIENT ? side : side ^ 1) as Side);
         const other = side === 0 ? this.half1 : this.half0;
         if (other.heldTimeNs <= half.heldTimeNs) this.replay((side ^ 1) as Side, other);
         this.replay(side, half);
+        this.piece(side, half, bytes, start, end, timeNs);
         this.replay((side ^ 1) as Side, other);
         return;
       }
@@ -393,14 +400,16 @@ export class ProtocolConnection implements StreamHandler, Connection {
       if (borrowed) half.hold(bytes, start, end);
       return;
     }
-    half.clear();
-    if (held === 1) {
+    if (half.firstBytes === 1 && held > 0) {
       // It may have been a keep-alive probe, whose byte was sent before the capture began.
-      this.settings.ledger.add(Count.skippedUndetected, held);
+      const rest = all.slice(from + 1, to);
+      half.clear();
+      this.settings.ledger.add(Count.skippedUndetected, 1);
       half.again = true;
-      this.detect(side, half, bytes, start, end, timeNs);
+      this.detect(side, half, rest, 0, rest.length, timeNs);
       return;
     }
+    half.clear();
     half.again = false;
     half.fromStart = false;
     this.settings.ledger.add(Count.skippedUndetected, to - from);

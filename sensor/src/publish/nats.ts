@@ -39,7 +39,7 @@ interface Waiting {
 
 export interface PublisherCounts {
   published: number;
-  /** Records and batches that were dropped because the buffer was full. */
+  /** Records and batches that were dropped: there was no room, or no time at the end, or no way to pack them. */
   droppedRecords: number;
   droppedBatches: number;
   retries: number;
@@ -58,6 +58,7 @@ export class NatsPublisher {
   private readonly subject: string;
   private queue: Waiting[] = [];
   private open = 0;
+  private openRecords = 0;
   /** Batches of the capture that were not made one yet. */
   private parts: { bytes: Uint8Array; records: number }[] = [];
   private partBytes = 0;
@@ -91,11 +92,16 @@ export class NatsPublisher {
     this.seal();
     await this.compressing;
     const until = Date.now() + deadlineMs;
+    const before = this.counts.droppedRecords;
     while ((this.open > 0 || this.queue.length > 0) && Date.now() < until) {
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
     this.closing = true;
-    return this.queue.reduce((sum, { records }) => sum + records, 0);
+    for (const { records } of this.queue.splice(0)) this.drop(records);
+    // What is under way may have arrived; nobody has said so.
+    this.counts.droppedBatches += this.open;
+    this.counts.droppedRecords += this.openRecords;
+    return this.counts.droppedRecords - before;
   }
 
   /** Makes one message of the parts that came so far. */
@@ -112,8 +118,13 @@ export class NatsPublisher {
     const whole = this.completer.complete(joined, joined.length);
     // One after the other, so that they are queued in their order.
     this.compressing = this.compressing.then(async () => {
-      const bytes = new Uint8Array(await compress(Buffer.from(whole)));
-      this.enqueue({ id, bytes, records });
+      try {
+        const bytes = new Uint8Array(await compress(Buffer.from(whole)));
+        this.enqueue({ id, bytes, records });
+      } catch (error) {
+        this.drop(records);
+        this.warn(`a batch cannot be packed (${(error as Error).message}); it is left out`);
+      }
     });
   }
 
@@ -123,8 +134,7 @@ export class NatsPublisher {
     while (this.counts.bufferedBytes > this.options.bufferBytes && this.queue.length > 1) {
       const oldest = this.queue.shift()!;
       this.counts.bufferedBytes -= oldest.bytes.length;
-      this.counts.droppedBatches++;
-      this.counts.droppedRecords += oldest.records;
+      this.drop(oldest.records);
       if (this.counts.droppedBatches === 1) {
         this.warn('NATS takes nothing and the buffer is full: the oldest batches are dropped');
       }
@@ -132,10 +142,16 @@ export class NatsPublisher {
     this.pump();
   }
 
+  private drop(records: number): void {
+    this.counts.droppedBatches++;
+    this.counts.droppedRecords += records;
+  }
+
   private pump(): void {
     while (this.open < this.options.window && this.queue.length > 0 && !this.closing) {
       const waiting = this.queue.shift()!;
       this.open++;
+      this.openRecords += waiting.records;
       void this.publish(waiting);
     }
   }
@@ -160,6 +176,7 @@ export class NatsPublisher {
     }
     this.counts.bufferedBytes -= waiting.bytes.length;
     this.open--;
+    this.openRecords -= waiting.records;
     this.pump();
   }
 }

@@ -25,6 +25,7 @@ for (const name of [
   'x-goog-iap-jwt-assertion',
   'Authentication-Info',
   'X_ACCESS_KEY',
+  'grpc-status-details-bin',
   'x'.repeat(300),
 ]) {
   test(`${name.slice(0, 40)} is a secret`, () => assert.equal(secret(name), true));

@@ -27,8 +27,11 @@ const SECRET_WORDS = [
   'samlre',
 ].map((word) => Buffer.from(word, 'latin1'));
 
-/** Header fields that are secrets beyond those: `Cookie`, `Set-Cookie`, `Authentication-Info`, `X-Auth`. */
-const SECRET_HEADER_WORDS = ['cookie', 'authenticationinfo', 'xauth'].map((word) =>
+/**
+ * Header fields that are secrets beyond those: `Cookie`, `Set-Cookie`, `Authentication-Info`, `X-Auth`, and
+ * `grpc-status-details-bin`, which repeats grpc-message in base64.
+ */
+const SECRET_HEADER_WORDS = ['cookie', 'authenticationinfo', 'xauth', 'grpcstatusdetails'].map((word) =>
   Buffer.from(word, 'latin1'),
 );
 

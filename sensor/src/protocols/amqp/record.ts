@@ -1,5 +1,5 @@
 /** Writes what methods say into an exchange. */
-import { AmqpTag, encodeString, RoundTripTag } from '@packetd/proto';
+import { AmqpTag, encodeString, RoundTripTag, WireWriter } from '@packetd/proto';
 import type { Exchange } from '../exchange.js';
 import type { Arguments } from './arguments.js';
 import { type Consumer, NO_BYTES } from './channel.js';
@@ -81,8 +81,41 @@ export function writeMessageDestination(
 
 export function writeReply(exchange: Exchange, args: Arguments, bytes: Uint8Array): void {
   exchange.detail.uintNonZero(AmqpTag.replyCode, args.replyCode);
-  writeText(exchange, AmqpTag.replyText, bytes, args.textStart, args.textEnd);
+  writeReplyText(exchange, bytes, args.textStart, args.textEnd);
   exchange.errorType(replyCodeName(args.replyCode));
+}
+
+/** Before a value of an argument in RabbitMQ's `inequivalent arg 'x' …: received the value '…' of type '…'`. */
+const VALUE = Buffer.from("the value '", 'latin1');
+const UNKNOWN = Buffer.from('?', 'latin1');
+const APOSTROPHE = 0x27;
+const replyText = new WireWriter(512);
+
+/** Names of what an exception is about stay; values of arguments, up to the last quote, do not. */
+function writeReplyText(exchange: Exchange, bytes: Uint8Array, start: number, end: number): void {
+  const found = indexOf(VALUE, bytes, start, end);
+  if (found < 0) {
+    writeText(exchange, AmqpTag.replyText, bytes, start, end);
+    return;
+  }
+  let behind = end;
+  while (behind > found + VALUE.length && bytes[behind - 1] !== APOSTROPHE) behind--;
+  // A value without its end is the rest.
+  if (behind === found + VALUE.length) behind = end;
+  replyText.reset();
+  replyText.raw(bytes, start, found + VALUE.length - 1);
+  replyText.raw(UNKNOWN);
+  replyText.raw(bytes, behind, end);
+  writeText(exchange, AmqpTag.replyText, replyText.bytes, 0, replyText.length);
+}
+
+function indexOf(text: Uint8Array, bytes: Uint8Array, start: number, end: number): number {
+  for (let at = start; at + text.length <= end; at++) {
+    let i = 0;
+    while (i < text.length && bytes[at + i] === text[i]) i++;
+    if (i === text.length) return at;
+  }
+  return -1;
 }
 
 export function writeText(

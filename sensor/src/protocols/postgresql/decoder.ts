@@ -9,7 +9,7 @@ import { encodeString, PostgresqlTag, RoundTripTag, StatusValue, WireWriter } fr
 import { POSTGRESQL, SqlShapes } from '../../redact/sql.js';
 import { type Connection, type Decoder, type DecoderOptions, Direction, type Input } from '../decoder.js';
 import type { Exchange } from '../exchange.js';
-import { looksLikeFrontend } from './probe.js';
+import { Match, matchFrontend } from './probe.js';
 import {
   affectedRows,
   Request,
@@ -747,10 +747,13 @@ function findReady(bytes: Uint8Array, start: number, end: number): number {
   return ~Math.max(start, end - READY_BYTES + 1);
 }
 
-/** Position from which on the bytes are whole messages of a client; a client's segment ends with one. */
+/** Position from which on the bytes are messages of a client; else ~position from which on bytes must be kept. */
 function findFrontend(bytes: Uint8Array, start: number, end: number): number {
-  for (let at = start; at + HEADER_BYTES <= end; at++) {
-    if (FRONT_WANTED[bytes[at]] >= 0 && bytes[at + 1] === 0 && looksLikeFrontend(bytes, at, end)) return at;
+  for (let at = start; at < end; at++) {
+    if (FRONT_WANTED[bytes[at]] < 0 || (at + 1 < end && bytes[at + 1] !== 0)) continue;
+    const match = matchFrontend(bytes, at, end);
+    if (match === Match.YES) return at;
+    if (match === Match.MORE) return ~at;
   }
   return ~end;
 }

@@ -19,6 +19,14 @@ import {
 /** A cancel key has 4 bytes in 3.0 and at most 256 in 3.2. */
 const MIN_CANCEL_BYTES = 16;
 const MAX_CANCEL_BYTES = 12 + 256;
+/** A longer message with SQL is not waited for. */
+const MAX_SQL_MESSAGE_BYTES = 1 << 20;
+/** So much of a text that is not whole decides. */
+const MIN_SQL_BYTES = 16;
+
+export const Match = { NO: 0, MORE: 1, YES: 2 } as const;
+export type Match = (typeof Match)[keyof typeof Match];
+
 const USER = Buffer.from('user\0', 'latin1');
 
 export function probe(bytes: Uint8Array, start: number, end: number, context: ProbeContext): Verdict {
@@ -28,8 +36,10 @@ export function probe(bytes: Uint8Array, start: number, end: number, context: Pr
     return startup(bytes, start, end);
   }
   if (context.fromStart) return Verdict.NO;
-  if (looksLikeFrontend(bytes, start, end)) return Verdict.CLIENT;
-  return looksLikeBackend(bytes, start, end) ? Verdict.SERVER : Verdict.NO;
+  const front = matchFrontend(bytes, start, end);
+  if (front === Match.YES) return Verdict.CLIENT;
+  if (looksLikeBackend(bytes, start, end)) return Verdict.SERVER;
+  return front === Match.MORE ? Verdict.MORE : Verdict.NO;
 }
 
 function startup(bytes: Uint8Array, start: number, end: number): Verdict {
@@ -56,57 +66,75 @@ function startup(bytes: Uint8Array, start: number, end: number): Verdict {
   return Verdict.NO;
 }
 
-/** Whole messages of a client, up to the last byte, with SQL or an execution among them. */
-export function looksLikeFrontend(bytes: Uint8Array, start: number, end: number): boolean {
+/**
+ * Messages of a client with SQL or an execution among them: whole up to the last byte, or cut behind one
+ * that decides. MORE where the first that could decide is not whole yet.
+ */
+export function matchFrontend(bytes: Uint8Array, start: number, end: number): Match {
   let decisive = false;
   let at = start;
   while (at + HEADER_BYTES <= end) {
     const type = bytes[at];
     const length = int32(bytes, at + 1);
-    if (FRONT_WANTED[type] < 0 || length < 4 || length > MAX_MESSAGE_BYTES) return false;
+    if (FRONT_WANTED[type] < 0 || length < 4 || length > MAX_MESSAGE_BYTES) return Match.NO;
     const body = at + HEADER_BYTES;
     const stop = at + 1 + length;
     if (stop > end) {
-      // A long query goes on in the next segment: its text must look like one.
-      return decisive || (type === Front.QUERY && length < 1 << 20 && isSql(bytes, body, end));
+      if (decisive) return Match.YES;
+      // A long text goes on in the next segment.
+      if (length >= MAX_SQL_MESSAGE_BYTES) return Match.NO;
+      if (type === Front.QUERY) return matchSql(bytes, body, end, true);
+      if (type !== Front.PARSE && type !== Front.BIND) return Match.NO;
+      const name = stringEnd(bytes, body, end);
+      if (!isName(bytes, body, name < 0 ? end : name)) return Match.NO;
+      return name < 0 || type === Front.BIND ? Match.MORE : matchSql(bytes, name + 1, end, true);
     }
     switch (type) {
       case Front.QUERY:
-        if (bytes[stop - 1] !== 0 || !isSql(bytes, body, stop - 1)) return false;
+        if (bytes[stop - 1] !== 0) return Match.NO;
+        // Nothing but blanks says nothing.
+        if (stop - 1 - body < MIN_SQL_BYTES && isBlank(bytes, body, stop - 1)) break;
+        if (matchSql(bytes, body, stop - 1, false) === Match.NO) return Match.NO;
         decisive = true;
         break;
       case Front.PARSE: {
         const name = stringEnd(bytes, body, stop);
         const sql = name < 0 ? -1 : stringEnd(bytes, name + 1, stop);
-        if (sql < 0 || stop - sql < 3 || !isSql(bytes, name + 1, sql)) return false;
+        if (sql < 0 || stop - sql < 3) return Match.NO;
+        if (!isBlank(bytes, name + 1, sql) && matchSql(bytes, name + 1, sql, false) === Match.NO)
+          return Match.NO;
         decisive = true;
         break;
       }
       case Front.BIND: {
         const portal = stringEnd(bytes, body, stop);
-        if (portal < 0 || stringEnd(bytes, portal + 1, stop) < 0 || length < 12) return false;
+        if (portal < 0 || stringEnd(bytes, portal + 1, stop) < 0 || length < 12) return Match.NO;
         decisive = true;
         break;
       }
       case Front.EXECUTE: {
         const portal = stringEnd(bytes, body, stop);
-        if (portal < 0 || stop - portal !== 5) return false;
+        if (portal < 0 || stop - portal !== 5) return Match.NO;
         break;
       }
       case Front.SYNC:
       case Front.FLUSH:
       case Front.TERMINATE:
       case Front.COPY_DONE:
-        if (length !== 4) return false;
+        if (length !== 4) return Match.NO;
         break;
       case Front.DESCRIBE:
       case Front.CLOSE:
         if (length < 6 || (bytes[body] !== 0x53 && bytes[body] !== 0x50) || bytes[stop - 1] !== 0)
-          return false;
+          return Match.NO;
     }
     at = stop;
   }
-  return decisive && at === end;
+  if (decisive) return at === end || FRONT_WANTED[bytes[at]] >= 0 ? Match.YES : Match.NO;
+  // The header of a message that may decide.
+  if (at > start || end - start >= HEADER_BYTES) return Match.NO;
+  if (bytes[at] !== Front.QUERY && bytes[at] !== Front.PARSE && bytes[at] !== Front.BIND) return Match.NO;
+  return end - at < 2 || bytes[at + 1] === 0 ? Match.MORE : Match.NO;
 }
 
 /** Whole messages of a server that end with ReadyForQuery, the last of all. */
@@ -125,17 +153,30 @@ export function looksLikeBackend(bytes: Uint8Array, start: number, end: number):
   return ready && at === end;
 }
 
-/** Text that begins with a word: no control characters but blanks. */
-function isSql(bytes: Uint8Array, start: number, end: number): boolean {
+/** Text that begins with a word: no control characters but blanks. Of one that is `cut`, so much must be there. */
+function matchSql(bytes: Uint8Array, start: number, end: number, cut: boolean): Match {
   let at = start;
-  while (at < end && (bytes[at] <= 0x20 || bytes[at] === 0x28 || bytes[at] === 0x3b)) at++;
-  if (at === end) return end > start && end - start < 16;
+  while (at < end && (isSpace(bytes[at]) || bytes[at] === 0x28 || bytes[at] === 0x3b)) at++;
+  if (at === end) return cut ? Match.MORE : Match.NO;
   const letter = bytes[at] | 0x20;
   const comment = bytes[at] === 0x2d || bytes[at] === 0x2f;
-  if (!comment && (letter < 0x61 || letter > 0x7a)) return false;
-  for (; at < end; at++) {
-    const byte = bytes[at];
-    if (byte < 0x20 && byte !== 0x09 && byte !== 0x0a && byte !== 0x0d && byte !== 0x0c) return false;
-  }
+  if (!comment && (letter < 0x61 || letter > 0x7a)) return Match.NO;
+  for (; at < end; at++) if (bytes[at] < 0x20 && !isSpace(bytes[at])) return Match.NO;
+  return cut && end - start < MIN_SQL_BYTES ? Match.MORE : Match.YES;
+}
+
+function isBlank(bytes: Uint8Array, start: number, end: number): boolean {
+  for (let at = start; at < end; at++) if (!isSpace(bytes[at]) && bytes[at] !== 0x3b) return false;
+  return true;
+}
+
+/** Blank, tab, line feed, form feed, carriage return. */
+function isSpace(byte: number): boolean {
+  return byte === 0x20 || (byte >= 0x09 && byte <= 0x0d && byte !== 0x0b);
+}
+
+/** A name of a statement: no control characters. */
+function isName(bytes: Uint8Array, start: number, end: number): boolean {
+  for (let at = start; at < end; at++) if (bytes[at] < 0x20) return false;
   return true;
 }

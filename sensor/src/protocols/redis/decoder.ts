@@ -1,5 +1,6 @@
 /** A connection of Redis or Valkey: commands, their replies, and what is neither. */
-import { encodeString, RedisTag, RoundTripTag, StatusValue } from '@packetd/proto';
+import { encodeString, RedisTag, RoundTripTag, StatusValue, WireWriter } from '@packetd/proto';
+import { sanitiseMessage } from '../../redact/message.js';
 import { type Connection, type Decoder, type DecoderOptions, Direction, type Input } from '../decoder.js';
 import type { Exchange } from '../exchange.js';
 import { Effect } from './commands.js';
@@ -24,8 +25,6 @@ const MODE_SKIP = 0x534b;
 /** CLIENT REPLY: are commands answered? */
 const Answers = { ON: 0, OFF: 1, NEXT_NOT: 2 } as const;
 
-const MAX_ERROR_BYTES = 512;
-const QUESTION = 0x3f;
 const ERROR_TYPE = encodeString(RoundTripTag.errorType, 'error');
 
 export class RedisDecoder implements Decoder, ReplySink, RequestSink {
@@ -302,8 +301,13 @@ function isMonitorLine(reader: ReplyReader): boolean {
   return at > textStart && text[at] === 0x2e;
 }
 
-const message = new Uint8Array(MAX_ERROR_BYTES);
-const BEGINNING_WITH = Buffer.from('beginning with:', 'latin1');
+/** Behind these comes what the client or a script said, without quotes. */
+const FREE_TEXT = ['beginning with:', 'user_script:', 'user_function:'].map((text) =>
+  Buffer.from(text, 'latin1'),
+);
+const UNKNOWN = Buffer.from('?', 'latin1');
+/** Holds such an error for the moment of writing it. */
+const errorText = new WireWriter(1024);
 
 /** `-WRONGTYPE Operation against …`: the first word is the code; what is quoted repeats arguments. */
 function writeError(exchange: Exchange, bytes: Uint8Array, start: number, end: number): void {
@@ -316,40 +320,29 @@ function writeError(exchange: Exchange, bytes: Uint8Array, start: number, end: n
     exchange.envelope.text(RoundTripTag.errorType, bytes, start, stop);
     at = Math.min(stop + 1, end);
   } else exchange.envelope.raw(ERROR_TYPE);
-  let length = 0;
-  let quote = 0;
-  for (; at < end && length < MAX_ERROR_BYTES - 1; at++) {
-    const byte = bytes[at];
-    if (quote !== 0) {
-      if (byte === quote) quote = 0;
-      continue;
-    }
-    const opens = byte === 0x22 || byte === 0x60 || (byte === 0x27 && !isLetter(bytes[at - 1]));
-    if (opens) {
-      quote = byte;
-      message[length++] = QUESTION;
-      continue;
-    }
-    message[length++] = byte;
-    if (byte === 0x3a && endsWith(BEGINNING_WITH, length)) {
-      message[length++] = QUESTION;
-      break;
-    }
+  let free = end;
+  for (const text of FREE_TEXT) free = Math.min(free, endOf(text, bytes, at, end));
+  const message = sanitiseMessage(bytes, at, free);
+  if (free === end) {
+    if (message.length > 0) exchange.detail.text(RedisTag.errorMessage, message, 0, message.length);
+    return;
   }
-  if (length > 0) exchange.detail.text(RedisTag.errorMessage, message, 0, length);
+  errorText.reset();
+  errorText.raw(message);
+  errorText.raw(UNKNOWN);
+  exchange.detail.text(RedisTag.errorMessage, errorText.bytes, 0, errorText.length);
 }
 
-function endsWith(suffix: Uint8Array, length: number): boolean {
-  if (length < suffix.length) return false;
-  for (let i = 0; i < suffix.length; i++) if (message[length - suffix.length + i] !== suffix[i]) return false;
-  return true;
+/** Position behind the first `text`; `end` where it is not there. */
+function endOf(text: Uint8Array, bytes: Uint8Array, start: number, end: number): number {
+  for (let at = start; at + text.length <= end; at++) {
+    let i = 0;
+    while (i < text.length && bytes[at + i] === text[i]) i++;
+    if (i === text.length) return at + i;
+  }
+  return end;
 }
 
 function isCodeByte(byte: number): boolean {
   return (byte >= 0x41 && byte <= 0x5a) || (byte >= 0x30 && byte <= 0x39) || byte === 0x5f;
-}
-
-function isLetter(byte: number): boolean {
-  const letter = byte | 0x20;
-  return letter >= 0x61 && letter <= 0x7a;
 }
