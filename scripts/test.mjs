@@ -23,7 +23,7 @@ const PROGRAMS = {
   dnsperf: 'dnsperf',
   tcpdump: 'tcpdump',
   // Python clients: the tests make environments of their own.
-  python3: 'python3-venv',
+  '/usr/lib/python3.*/ensurepip': 'python3-venv',
   kcat: 'kcat',
   dig: 'bind9-dnsutils',
   nghttpd: 'nghttp2-server',
