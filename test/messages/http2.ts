@@ -11,7 +11,7 @@ export function frame(type: number, flags: number, stream: number, ...parts: Par
 }
 
 /** RFC 7541 section 5.1. */
-export function integer(prefixBits: number, pattern: number, value: number): Buffer {
+function integer(prefixBits: number, pattern: number, value: number): Buffer {
   const most = (1 << prefixBits) - 1;
   if (value < most) return Buffer.of(pattern | value);
   const bytes = [pattern | most];
@@ -19,10 +19,10 @@ export function integer(prefixBits: number, pattern: number, value: number): Buf
   for (; rest >= 128; rest >>>= 7) bytes.push((rest & 127) | 128);
   return Buffer.of(...bytes, rest);
 }
-export const string = (text: string) => bytesOf(integer(7, 0, text.length), text);
+const string = (text: string) => bytesOf(integer(7, 0, text.length), text);
 export const indexed = (index: number) => integer(7, 0x80, index);
 /** A name is its text or its index. Section 6.2. */
-export const literal = (prefixBits: number, pattern: number) => (name: string | number, value: string) =>
+const literal = (prefixBits: number, pattern: number) => (name: string | number, value: string) =>
   typeof name === 'number'
     ? bytesOf(integer(prefixBits, pattern, name), string(value))
     : bytesOf(pattern, string(name), string(value));

@@ -6,8 +6,8 @@ export const packet = (sequence: number, ...parts: Part[]) => {
   return bytesOf(u24le(payload.length), sequence, payload);
 };
 /** PROTOCOL_41, SECURE_CONNECTION, PLUGIN_AUTH, CONNECT_WITH_DB, TRANSACTIONS, CONNECT_ATTRS, LONG_PASSWORD, MULTI_STATEMENTS. */
-export const CAPABILITIES = 0x0000_0200 | 0x8000 | 0x80000 | 0x8 | 0x2000 | 0x100000 | 0x1 | 0x10000;
-export const AUTOCOMMIT = 2;
+const CAPABILITIES = 0x0000_0200 | 0x8000 | 0x80000 | 0x8 | 0x2000 | 0x100000 | 0x1 | 0x10000;
+const AUTOCOMMIT = 2;
 export const [COM_QUERY, COM_CHANGE_USER, COM_STMT_PREPARE, COM_STMT_EXECUTE, COM_STMT_SEND_LONG_DATA] = [
   0x03, 0x11, 0x16, 0x17, 0x18,
 ];

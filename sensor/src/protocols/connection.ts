@@ -370,7 +370,7 @@ export class ProtocolConnection implements StreamHandler, Connection {
     }
     if (looksLikeTls(all, from, to)) {
       this.skip(Count.skippedTls);
-      this.settings.ledger.add(Count.skippedTls, end - start);
+      if (borrowed) this.settings.ledger.add(Count.skippedTls, end - start);
       this.settings.ledger.add(Count.skippedTls, this.half0.heldLength + this.half1.heldLength);
       this.half0.clear();
       this.half1.clear();
