@@ -8,8 +8,18 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { jetstreamManager } from '@nats-io/jetstream';
+import { create, toBinary } from '@bufbuild/protobuf';
+import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { connect } from '@nats-io/transport-node';
+import type { Output } from '@packetd/collector/output';
+import {
+  DEFAULT_JETSTREAM,
+  ensureStream,
+  JetStreamSource,
+  subjectOf,
+} from '@packetd/collector/source/jetstream';
+import { RoundTripBatchSchema } from '@packetd/proto/gen/packetd/v1/roundtrip_pb';
+import { compress } from 'snappy';
 import { freePort, has, listening, sleep } from '../bench/processes.js';
 import { backend, isRoot, PACKETD, startBackend, stopBackend, unless } from './support.js';
 
@@ -136,5 +146,49 @@ describe('agent, JetStream and collector', { skip }, () => {
     http.close();
     agent.destroy();
     assert.deepEqual(paths(port).sort(), Array.from({ length: sent }, (_, i) => `/n${i}`).sort());
+  });
+
+  it('can stop while its outputs take nothing; another collector is given what was open', async () => {
+    const connection = await connect({ servers: `127.0.0.1:${natsPort}` });
+    const options = { ...DEFAULT_JETSTREAM, stream: 'STUCK' };
+    const manager = await ensureStream(connection, options);
+    const log = { debug() {}, info() {}, warn() {}, error() {} };
+    try {
+      for (let i = 0; i < 6; i++) {
+        const batch = create(RoundTripBatchSchema, { sensor: { name: `s${i}` } });
+        const bytes = await compress(Buffer.from(toBinary(RoundTripBatchSchema, batch)));
+        await jetstream(connection).publish(`${subjectOf('STUCK')}.test`, bytes);
+      }
+      const rejects: (() => void)[] = [];
+      const stuck: Output = {
+        name: 'documents',
+        window: 2,
+        write: () => new Promise((_, reject) => rejects.push(() => reject(new Error('closed')))),
+        close: async () => {
+          for (const reject of rejects) reject();
+        },
+      };
+      const first = await JetStreamSource.start(connection, [stuck], options, log);
+      while (rejects.length < 2) await sleep(10);
+      await sleep(200);
+      assert.equal(rejects.length, 2);
+      await first.stop();
+      await stuck.close(0);
+
+      const seen = new Set<string>();
+      const taking: Output = {
+        name: 'documents',
+        write: async (batch) => {
+          seen.add(batch.decoded.sensor?.name ?? '');
+        },
+        close: async () => {},
+      };
+      const second = await JetStreamSource.start(connection, [taking], options, log);
+      while (seen.size < 6) await sleep(10);
+      await second.stop();
+    } finally {
+      await manager.streams.delete('STUCK');
+      await connection.close();
+    }
   });
 });

@@ -22,7 +22,7 @@ import type { Tail } from '../server/tail.js';
 
 export interface JetStreamOptions {
   readonly stream: string;
-  /** Batches that one output of one collector may have open. */
+  /** Batches that one output of one collector may have open, where the output says no other number. */
   readonly window: number;
   /** How long the stream keeps what no output has taken, in milliseconds. */
   readonly maxAgeMs: number;
@@ -79,6 +79,7 @@ export class JetStreamSource {
   private readonly open = new Set<JsMsg>();
   private readonly loops: Promise<void>[] = [];
   private readonly heartbeat: NodeJS.Timeout;
+  private readonly wakes = new Set<() => void>();
   private stopping = false;
 
   private constructor(private readonly log: Log) {
@@ -98,17 +99,18 @@ export class JetStreamSource {
     const client = jetstream(connection);
     for (const output of outputs) {
       const durable = `packetd-${output.name}`;
+      const window = output.window ?? options.window;
       await manager.consumers.add(options.stream, {
         durable_name: durable,
         ack_policy: AckPolicy.Explicit,
         deliver_policy: DeliverPolicy.All,
         ack_wait: ACK_WAIT_MS * NANOS,
-        max_ack_pending: options.window * 16,
+        max_ack_pending: window * 16,
       });
       const consumer = await client.consumers.get(options.stream, durable);
       const messages = await consumer.consume({ max_messages: options.window });
       source.messages.push(messages);
-      source.loops.push(source.run(messages, output, options.window));
+      source.loops.push(source.run(messages, output, window));
     }
     return source;
   }
@@ -116,6 +118,8 @@ export class JetStreamSource {
   /** Takes no more; what is open stays the outputs'. */
   async stop(): Promise<void> {
     this.stopping = true;
+    // A loop whose window is full waits for a backend that may never answer.
+    for (const wake of this.wakes) wake();
     await Promise.all(this.messages.map((messages) => messages.close()));
     await Promise.all(this.loops);
     clearInterval(this.heartbeat);
@@ -123,7 +127,8 @@ export class JetStreamSource {
 
   private async run(messages: ConsumerMessages, output: Output, window: number): Promise<void> {
     let running = 0;
-    let wake: (() => void) | null = null;
+    let wake = () => {};
+    this.wakes.add(() => wake());
     for await (const message of messages) {
       if (this.stopping) {
         message.nak();
@@ -144,9 +149,9 @@ export class JetStreamSource {
           this.open.delete(message);
           running--;
           health.open.set({ output: output.name }, running);
-          wake?.();
+          wake();
         });
-      while (running >= window) {
+      while (running >= window && !this.stopping) {
         await new Promise<void>((resolve) => {
           wake = resolve;
         });
