@@ -43,6 +43,8 @@ const ACK_WAIT_MS = 30_000;
 /** Says to the server that a message is still being worked on. */
 const WORKING_MS = 10_000;
 const DUPLICATES_MS = 120_000;
+/** What was not taken is given to somebody else after this: for two seconds the server believes in a pull request whose subscriber is gone. */
+const RETURN_MS = 2500;
 
 /** Largest batch that is believed; a sensor's are about 256 KiB. */
 const MAX_BATCH_BYTES = 16 << 20;
@@ -129,9 +131,10 @@ export class JetStreamSource {
     let running = 0;
     let wake = () => {};
     this.wakes.add(() => wake());
+    const untaken: JsMsg[] = [];
     for await (const message of messages) {
       if (this.stopping) {
-        message.nak();
+        untaken.push(message);
         continue;
       }
       const batch = await this.decode(message);
@@ -143,7 +146,7 @@ export class JetStreamSource {
         .write(batch)
         .then(
           () => message.ack(),
-          () => message.nak(),
+          () => message.nak(RETURN_MS),
         )
         .finally(() => {
           this.open.delete(message);
@@ -157,6 +160,7 @@ export class JetStreamSource {
         });
       }
     }
+    for (const message of untaken) message.nak(RETURN_MS);
   }
 
   /** Unpacks a message; one that is no batch is ended for good. */

@@ -24,6 +24,7 @@ export interface BatchOutput {
 const BATCH_BYTES = 256 << 10;
 /** Room for all of a record but its envelope and detail: ids, endpoints, times and sizes, each at its longest. */
 const MAX_FRAMING_BYTES = 256;
+const MAX_TAG_BYTES = 5;
 
 /** Who talked: encoded once per connection by `encodeEndpoint`. */
 export interface Endpoints {
@@ -140,11 +141,10 @@ function putId(bytes: Uint8Array, at: number, endpoints: Endpoints, startNs: num
 
 /** `tag` = (base + whole seconds) · 10⁹ + rest as fixed64, in two halves without BigInt. */
 export function writeUnixNano(w: WireWriter, tag: number, baseSeconds: number, timeNs: number): void {
-  w.reserve(10);
+  w.reserve(MAX_TAG_BYTES + 8);
   w.length = putUnixNano(w.bytes, w.length, tag, baseSeconds, timeNs);
 }
 
-/** The same at `at`, for a tag of one byte. */
 function putUnixNano(
   bytes: Uint8Array,
   at: number,
@@ -156,10 +156,10 @@ function putUnixNano(
   const seconds = baseSeconds + whole;
   if (seconds !== second) readSecond(seconds);
   const low = secondLow + Math.round(timeNs - whole * 1e9);
-  bytes[at] = tag;
-  putLittleEndian(bytes, at + 1, low >>> 0);
-  putLittleEndian(bytes, at + 5, low < 0x100000000 ? secondHigh : secondHigh + 1);
-  return at + 9;
+  at = putVarint(bytes, at, tag);
+  putLittleEndian(bytes, at, low >>> 0);
+  putLittleEndian(bytes, at + 4, low < 0x100000000 ? secondHigh : secondHigh + 1);
+  return at + 8;
 }
 
 /** The second written last, and its nanoseconds since 1970 in two halves. */
