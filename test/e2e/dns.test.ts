@@ -1,7 +1,9 @@
 /** bind9 with Node's resolver (c-ares), a client of our own over TCP, and dnsperf: the records are what was asked. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
+import { createSocket } from 'node:dgram';
 import { Resolver } from 'node:dns/promises';
+import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -62,13 +64,15 @@ ${LONG_TXT}
     rmSync(directory, { recursive: true });
   });
 
-  /** What packetd saw of the server while `run` ran. */
-  async function watched(run: () => Promise<void>): Promise<DnsDocument[]> {
+  /** What packetd saw of the server, or of another port, while `run` ran. */
+  async function watched(run: () => Promise<void>, serverPort = port): Promise<DnsDocument[]> {
     const watch = await new Watch().ready();
     await run();
     await sleep(50);
     const { documents } = await watch.stop();
-    return documents.filter((d): d is DnsDocument => d.packetd.protocol === 'dns' && d.server.port === port);
+    return documents.filter(
+      (d): d is DnsDocument => d.packetd.protocol === 'dns' && d.server.port === serverPort,
+    );
   }
 
   const line = ({ network, dns }: DnsDocument): string =>
@@ -156,12 +160,14 @@ ${LONG_TXT}
   });
 
   it('says so when nobody answers', async () => {
+    const deaf = createSocket('udp4');
+    deaf.bind(0, '127.0.0.1');
+    await once(deaf, 'listening');
     const documents = await watched(async () => {
       const silent = new Resolver({ timeout: 100, tries: 2 });
-      silent.setServers([`127.0.0.1:${port}`]);
-      server.child.kill('SIGSTOP');
+      silent.setServers([`127.0.0.1:${deaf.address().port}`]);
       await assert.rejects(silent.resolve4('www.example.test'), { code: 'ETIMEOUT' });
-    }).finally(() => server.child.kill('SIGCONT'));
+    }, deaf.address().port).finally(() => deaf.close());
     assert.ok(documents.length > 0);
     for (const document of documents) {
       assert.equal(document.packetd.status, 'NO_RESPONSE');
