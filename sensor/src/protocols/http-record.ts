@@ -12,9 +12,8 @@ const OTHER_METHOD = encodeString(RoundTripTag.operation, '_OTHER');
 const SCHEME_HTTP = encodeString(HttpTag.scheme, 'http');
 const VERSION_10 = encodeString(RoundTripTag.protocolVersion, '1.0');
 const VERSION_11 = encodeString(RoundTripTag.protocolVersion, '1.1');
-const errorTypes: Uint8Array[] = [];
-for (let code = 400; code < 1000; code++)
-  errorTypes[code] = encodeString(RoundTripTag.errorType, String(code));
+/** By status code; made when first met. */
+const errorTypes: (Uint8Array | undefined)[] = new Array(1000).fill(undefined);
 
 /** Holds a redacted query, URL or body for the moment of writing it. */
 const redacted = new WireWriter(1024);
@@ -45,6 +44,7 @@ export function writeStatus(exchange: Exchange, code: number): void {
 
 /** The error type of a status code from 400 on. */
 export function writeErrorType(exchange: Exchange, code: number): void {
+  errorTypes[code] ??= encodeString(RoundTripTag.errorType, String(code));
   exchange.envelope.raw(errorTypes[code]);
 }
 

@@ -35,7 +35,8 @@ export const Flag = {
 /** RFC 6891, 7871, 7873. */
 export const EdnsOption = { CLIENT_SUBNET: 8, COOKIE: 10 } as const;
 
-const TYPE_NAMES: Record<number, string> = {};
+/** Mnemonics of the assigned types. */
+export const TYPE_NAMES: Record<number, string> = {};
 const names = (first: number, list: string): void => {
   list.split(' ').forEach((name, index) => {
     if (name !== '-') TYPE_NAMES[first + index] = name;
@@ -190,23 +191,30 @@ export function rcodeName(code: number): { readonly rcode: Uint8Array; readonly 
 const FLAG_BITS = [Flag.AA, Flag.TC, Flag.RD, Flag.RA, Flag.AD, Flag.CD] as const;
 const FLAG_NAMES = ['AA', 'TC', 'RD', 'RA', 'AD', 'CD'] as const;
 
-/** The fields `header_flags` of every combination, by bits 4 to 10 of the second header word. */
-const flagFields: readonly Uint8Array[] = Array.from({ length: 128 }, (_, bits) =>
-  joined(
-    ...FLAG_BITS.flatMap((bit, i) =>
-      ((bits << 4) & bit) !== 0 ? [encodeString(DnsTag.headerFlags, FLAG_NAMES[i])] : [],
-    ),
-  ),
-);
+/** Bits 4 to 10 of the second header word. */
+const FLAG_COMBINATIONS = 128;
+/** The fields `header_flags` by those bits, and the same before NOERROR; made when first met. */
+const flagFields: (Uint8Array | undefined)[] = new Array(FLAG_COMBINATIONS).fill(undefined);
+const noErrorFields: (Uint8Array | undefined)[] = new Array(FLAG_COMBINATIONS).fill(undefined);
 
-const noErrorFields = flagFields.map((fields) => joined(fields, encodeString(DnsTag.rcode, 'NOERROR')));
+function flagFieldsOf(flags: number): Uint8Array {
+  return joined(
+    ...FLAG_BITS.flatMap((bit, i) =>
+      (flags & bit) !== 0 ? [encodeString(DnsTag.headerFlags, FLAG_NAMES[i])] : [],
+    ),
+  );
+}
 
 /** The names of the flags that are set, in the order of the header. */
 export function flagNames(flags: number): Uint8Array {
-  return flagFields[(flags >> 4) & 0x7f];
+  const index = (flags >> 4) & (FLAG_COMBINATIONS - 1);
+  flagFields[index] ??= flagFieldsOf(flags);
+  return flagFields[index];
 }
 
 /** The same in a response without an error. */
 export function flagNamesNoError(flags: number): Uint8Array {
-  return noErrorFields[(flags >> 4) & 0x7f];
+  const index = (flags >> 4) & (FLAG_COMBINATIONS - 1);
+  noErrorFields[index] ??= joined(flagFieldsOf(flags), encodeString(DnsTag.rcode, 'NOERROR'));
+  return noErrorFields[index];
 }

@@ -4,7 +4,7 @@
  * go straight.
  */
 import type { WireWriter } from '@packetd/proto';
-import { Type, typeName } from './codes.js';
+import { TYPE_NAMES, Type, typeName } from './codes.js';
 import { location } from './location.js';
 import { serviceParameters } from './svcb.js';
 import {
@@ -128,11 +128,9 @@ const FORMATS: Record<string, readonly Field[]> = {
   DLV: DIGEST,
 };
 
-const decoder = new TextDecoder();
 const formatsByType = new Map<number, readonly Field[]>();
-for (let type = 0; type < 0x10000; type = type === 512 ? 32768 : type === 32770 ? 0x10000 : type + 1) {
-  const format = FORMATS[decoder.decode(typeName(type).text)];
-  if (format !== undefined) formatsByType.set(type, format);
+for (const [type, name] of Object.entries(TYPE_NAMES)) {
+  if (Object.hasOwn(FORMATS, name)) formatsByType.set(Number(type), FORMATS[name]);
 }
 
 /**
