@@ -26,6 +26,7 @@ import {
   writeVersion,
 } from '../http-record.js';
 import { TraceReader } from '../trace-context.js';
+import { HeadMemo } from './memo.js';
 import { BAD_LENGTH, Message, NO_LENGTH, State } from './message.js';
 import {
   COLON,
@@ -188,6 +189,8 @@ export class HttpDecoder implements Decoder {
       this.release(exchange);
     }
     this.flush(status);
+    this.client.end();
+    this.server.end();
   }
 
   private step(message: Message, input: Input, bytes: Uint8Array, at: number, end: number): number {
@@ -220,6 +223,13 @@ export class HttpDecoder implements Decoder {
       return at;
     }
     if (message.isRequest && this.isHeldBack(bytes, at, end)) return WAIT;
+    const { memo } = message;
+    if (memo !== null && message.scanned === 0 && memo.line.matches(bytes, at, end)) {
+      memo.repeatLine(message, this.openRequest(message, input, at));
+      message.headBytes = memo.line.length;
+      this.account(message, input, at, at + memo.line.length);
+      return at + memo.line.length;
+    }
     const lf = findLineEnd(message, bytes, at, end);
     if (lf < 0 && message.scanned <= MAX_HEAD_BYTES) return WAIT;
     message.scanned = 0;
@@ -238,6 +248,7 @@ export class HttpDecoder implements Decoder {
       message.lineStart = false;
       return at;
     }
+    if (memo !== null && message.isRequest) memo.keepLine(message, message.exchange!, bytes, at, lf + 1);
     this.account(message, input, at, lf + 1);
     message.headBytes = lf + 1 - at;
     return lf + 1;
@@ -276,19 +287,25 @@ export class HttpDecoder implements Decoder {
       return true;
     }
 
+    const exchange = this.openRequest(message, input, start);
+    if (isWord(bytes, start, methodEnd, 'HEAD')) exchange.tag |= HEAD;
+    else if (isWord(bytes, start, methodEnd, 'CONNECT')) exchange.tag |= CONNECT;
+    writeMethod(exchange, bytes, start, methodEnd);
+    writeVersion(exchange, bytes, version + 5);
+    message.seenHost = writeTarget(exchange, bytes, targetStart, targetEnd, (exchange.tag & CONNECT) !== 0);
+    return true;
+  }
+
+  /** A request begins at `start`. */
+  private openRequest(message: Message, input: Input, start: number): Exchange {
     this.beforeRequest();
     const exchange = this.connection.pool.take();
     message.begin(exchange);
     exchange.requestStartNs = input.timeAt(start);
     exchange.requestFirstSegment = input.segmentAt(start);
     exchange.tag = OPEN;
-    if (isWord(bytes, start, methodEnd, 'HEAD')) exchange.tag |= HEAD;
-    else if (isWord(bytes, start, methodEnd, 'CONNECT')) exchange.tag |= CONNECT;
-    writeMethod(exchange, bytes, start, methodEnd);
-    writeVersion(exchange, bytes, version + 5);
-    message.seenHost = writeTarget(exchange, bytes, targetStart, targetEnd, (exchange.tag & CONNECT) !== 0);
     this.queue.push(exchange);
-    return true;
+    return exchange;
   }
 
   private beforeRequest(): void {
@@ -368,6 +385,16 @@ export class HttpDecoder implements Decoder {
 
   /** *( field-line CRLF ) CRLF */
   private fields(message: Message, input: Input, bytes: Uint8Array, from: number, end: number): number {
+    const { exchange, fresh, memo, seenHost } = message;
+    message.fresh = false;
+    if (fresh && exchange !== null && memo?.matchesFields(message, bytes, from, end)) {
+      memo.repeatFields(message, exchange);
+      message.headBytes += memo.fields.length;
+      this.account(message, input, from, from + memo.fields.length);
+      this.headEnd(message);
+      return from + memo.fields.length;
+    }
+    const detailFrom = exchange === null ? 0 : exchange.detail.length;
     let at = from;
     for (;;) {
       let i = at + message.scanned;
@@ -394,6 +421,11 @@ export class HttpDecoder implements Decoder {
         at = i + 1;
         message.headBytes += at - from;
         this.account(message, input, from, at);
+        if (fresh && message.plain && exchange !== null) {
+          if (memo !== null) memo.keepFields(message, exchange, bytes, from, at, detailFrom, seenHost);
+          else if (message.repeating) message.memo = HeadMemo.take();
+        }
+        message.repeating = true;
         this.headEnd(message);
         return at;
       }
@@ -448,6 +480,7 @@ export class HttpDecoder implements Decoder {
         if (end > start && !listHas(bytes, start, end, IDENTITY)) message.coded = true;
         break;
       case Field.UPGRADE:
+        message.plain = false;
         if (end === start) break;
         message.upgrades = true;
         message.upgradeH2c = message.upgradeH2c || listHas(bytes, start, end, H2C);
@@ -477,6 +510,7 @@ export class HttpDecoder implements Decoder {
         if (end > start && !listHas(bytes, start, end, IDENTITY)) message.encoded = true;
         break;
       case Field.TRACE:
+        message.plain = false;
         if (message.isRequest && exchange !== null) this.trace.take(name.trace, bytes, start, end);
         break;
       case Field.URL:
@@ -565,6 +599,8 @@ export class HttpDecoder implements Decoder {
 
   private handOver(to: string): void {
     this.handedOver = true;
+    this.client.end();
+    this.server.end();
     this.connection.handOver(to);
   }
 

@@ -1,5 +1,6 @@
 /** One direction of a connection: where it stands in which message, and how that message is framed. */
 import type { Exchange } from '../exchange.js';
+import type { HeadMemo } from './memo.js';
 
 /** What the next byte of a direction is. */
 export const State = {
@@ -61,6 +62,13 @@ export class Message {
   seenAgent = false;
   seenType = false;
   status = 0;
+  /** Nothing of the fields of this head was read. */
+  fresh = false;
+  /** No field of this head says more than a `HeadMemo` keeps. */
+  plain = false;
+  /** The direction has had a head before. */
+  repeating = false;
+  memo: HeadMemo | null = null;
   /** Beginning of the body where it is recorded. */
   body: Uint8Array | null = null;
   bodyLength = 0;
@@ -93,7 +101,15 @@ export class Message {
     this.seenHost = false;
     this.seenAgent = false;
     this.seenType = false;
+    this.fresh = true;
+    this.plain = true;
     this.bodyLength = 0;
+  }
+
+  /** The direction is over. */
+  end(): void {
+    this.memo?.release();
+    this.memo = null;
   }
 
   /** Bytes are lost or make no sense: looks for the next start line. */
