@@ -13,16 +13,21 @@ export const MAX_NESTED_BYTES = 2 ** 21 - 1;
 /** From here `set` is faster than a loop, for part of an array and for a whole one. */
 const LONG_BYTES = 96;
 const LONG_WHOLE_BYTES = 24;
+/** The same for what is copied by words. */
+const LONG_WRITER_BYTES = 80;
 
 const encoder = new TextEncoder();
 
 export class WireWriter {
   bytes: Uint8Array;
+  /** Of `bytes`, for copies by words. */
+  view: DataView;
   /** Bytes written so far. */
   length = 0;
 
   constructor(initialBytes = 256) {
     this.bytes = new Uint8Array(initialBytes);
+    this.view = new DataView(this.bytes.buffer);
   }
 
   reset(): void {
@@ -38,6 +43,7 @@ export class WireWriter {
     const grown = new Uint8Array(size);
     grown.set(this.bytes.subarray(0, this.length));
     this.bytes = grown;
+    this.view = new DataView(grown.buffer);
   }
 
   /** Unsigned integer up to 2^53, as a varint field. */
@@ -77,7 +83,7 @@ export class WireWriter {
   double(tag: number, value: number): void {
     this.reserve(13);
     this.varint(tag);
-    new DataView(this.bytes.buffer).setFloat64(this.length, value, true);
+    this.view.setFloat64(this.length, value, true);
     this.length += 8;
   }
 
@@ -185,13 +191,8 @@ export class WireWriter {
   }
 
   private word(value: number): void {
-    const bytes = this.bytes;
-    const at = this.length;
-    bytes[at] = value;
-    bytes[at + 1] = value >>> 8;
-    bytes[at + 2] = value >>> 16;
-    bytes[at + 3] = value >>> 24;
-    this.length = at + 4;
+    this.view.setInt32(this.length, value, true);
+    this.length += 4;
   }
 
   private copy(source: Uint8Array, start: number, end: number): void {
@@ -237,6 +238,21 @@ export function putBytes(
   }
   for (let i = start; i < end; i++) bytes[at++] = source[i];
   return at;
+}
+
+/** All of `source` at `at`, where the caller has made room; answers the position behind it. */
+export function putWriter(target: WireWriter, at: number, source: WireWriter): number {
+  const { length } = source;
+  if (length > LONG_WRITER_BYTES) {
+    target.bytes.set(source.bytes.subarray(0, length), at);
+    return at + length;
+  }
+  const from = source.view;
+  const to = target.view;
+  let i = 0;
+  for (; i + 4 <= length; i += 4) to.setInt32(at + i, from.getInt32(i));
+  for (; i < length; i++) target.bytes[at + i] = source.bytes[i];
+  return at + length;
 }
 
 const decoder = new TextDecoder();

@@ -4,9 +4,9 @@
  */
 import {
   EndpointTag,
-  putBytes,
   putField,
   putVarint,
+  putWriter,
   RoundTripBatchTag,
   RoundTripTag,
   TransportValue,
@@ -65,7 +65,7 @@ export class RecordEncoder {
     const { bytes } = w;
 
     const startNs = requestStartNs >= 0 ? requestStartNs : responseStartNs;
-    let at = putId(bytes, mark, endpoints, startNs);
+    let at = putId(w, mark, endpoints, startNs);
     at = putEndpoint(
       bytes,
       at,
@@ -82,7 +82,7 @@ export class RecordEncoder {
       exchange.responseBytes,
       packets(exchange.responseFirstSegment, exchange.responseLastSegment),
     );
-    at = putUnixNano(bytes, at, RoundTripTag.startUnixNano, this.clock.baseSeconds, startNs);
+    at = putUnixNano(w, at, RoundTripTag.startUnixNano, this.clock.baseSeconds, startNs);
 
     const endNs = Math.max(requestEndNs, responseEndNs, startNs);
     at = putNonZero(bytes, at, RoundTripTag.durationNano, endNs - startNs);
@@ -100,9 +100,9 @@ export class RecordEncoder {
     at = putNonZero(bytes, at, RoundTripTag.missingBytes, exchange.missingBytes);
     bytes[at++] = RoundTripTag.transport;
     bytes[at++] = endpoints.transport;
-    at = putBytes(bytes, at, envelope.bytes, 0, envelope.length);
+    at = putWriter(w, at, envelope);
     at = putVarint(bytes, putVarint(bytes, at, detailTag), detail.length);
-    w.length = putBytes(bytes, at, detail.bytes, 0, detail.length);
+    w.length = putWriter(w, at, detail);
     w.end(mark);
 
     endpoints.emitted++;
@@ -127,26 +127,26 @@ export class RecordEncoder {
   }
 }
 
-function putId(bytes: Uint8Array, at: number, endpoints: Endpoints, startNs: number): number {
+function putId({ bytes, view }: WireWriter, at: number, endpoints: Endpoints, startNs: number): number {
   const low = mix((startNs >>> 0) ^ Math.imul(endpoints.emitted + 1, 0x9e3779b1));
   const high = mix(Math.floor(startNs / 0x100000000) ^ low ^ endpoints.emitted);
   bytes[at] = RoundTripTag.id;
   bytes[at + 1] = 16;
-  putWord(bytes, at + 2, endpoints.hash0);
-  putWord(bytes, at + 6, endpoints.hash1);
-  putWord(bytes, at + 10, low ^ endpoints.hash1);
-  putWord(bytes, at + 14, high ^ endpoints.hash0);
+  view.setInt32(at + 2, endpoints.hash0);
+  view.setInt32(at + 6, endpoints.hash1);
+  view.setInt32(at + 10, low ^ endpoints.hash1);
+  view.setInt32(at + 14, high ^ endpoints.hash0);
   return at + 18;
 }
 
 /** `tag` = (base + whole seconds) · 10⁹ + rest as fixed64, in two halves without BigInt. */
 export function writeUnixNano(w: WireWriter, tag: number, baseSeconds: number, timeNs: number): void {
   w.reserve(MAX_TAG_BYTES + 8);
-  w.length = putUnixNano(w.bytes, w.length, tag, baseSeconds, timeNs);
+  w.length = putUnixNano(w, w.length, tag, baseSeconds, timeNs);
 }
 
 function putUnixNano(
-  bytes: Uint8Array,
+  w: WireWriter,
   at: number,
   tag: number,
   baseSeconds: number,
@@ -156,9 +156,9 @@ function putUnixNano(
   const seconds = baseSeconds + whole;
   if (seconds !== second) readSecond(seconds);
   const low = secondLow + Math.round(timeNs - whole * 1e9);
-  at = putVarint(bytes, at, tag);
-  putLittleEndian(bytes, at, low >>> 0);
-  putLittleEndian(bytes, at + 4, low < 0x100000000 ? secondHigh : secondHigh + 1);
+  at = putVarint(w.bytes, at, tag);
+  w.view.setInt32(at, low >>> 0, true);
+  w.view.setInt32(at + 4, low < 0x100000000 ? secondHigh : secondHigh + 1, true);
   return at + 8;
 }
 
@@ -245,20 +245,6 @@ function putEndpoint(
 /** A varint field, left out when 0 (or less) as proto3 does for fields without presence. */
 function putNonZero(bytes: Uint8Array, at: number, tag: number, value: number): number {
   return value > 0 ? putField(bytes, at, tag, value) : at;
-}
-
-function putWord(bytes: Uint8Array, at: number, value: number): void {
-  bytes[at] = value >>> 24;
-  bytes[at + 1] = value >>> 16;
-  bytes[at + 2] = value >>> 8;
-  bytes[at + 3] = value;
-}
-
-function putLittleEndian(bytes: Uint8Array, at: number, value: number): void {
-  bytes[at] = value;
-  bytes[at + 1] = value >>> 8;
-  bytes[at + 2] = value >>> 16;
-  bytes[at + 3] = value >>> 24;
 }
 
 /** Finaliser of MurmurHash3, 32 bit. */
