@@ -1,6 +1,6 @@
 /** From a frame to the TCP segment or UDP datagram of its innermost IP packet. */
-import type { Frame } from '../capture/engine.js';
-import { Cursor, EtherType, IpProtocol } from './cursor.js';
+import { type Frame, LinkType } from '../capture/engine.js';
+import { Cursor, EtherType, IpProtocol, readUint16, readUint32 } from './cursor.js';
 import { type FragmentCounters, type FragmentOptions, FragmentTable } from './fragments.js';
 import { isExtension, MAX_EXTENSIONS, readExtension, readIpv4, readIpv6 } from './ip.js';
 import { readLink, readNetwork } from './link.js';
@@ -47,6 +47,13 @@ export class PacketParser {
    */
   parse(frame: Frame, packet: Packet): ParseStatus {
     this.fragments.takeBack();
+    packet.timeNs = frame.timeNs;
+    packet.interfaceIndex = frame.interfaceIndex;
+    packet.wireLength = frame.wireLength;
+    if (frame.linkType === LinkType.ETHERNET && readPlain(frame, packet)) {
+      this.counters.frames[ParseStatus.OK]++;
+      return ParseStatus.OK;
+    }
     const c = this.cursor;
     const captured = frame.end - frame.start;
     c.bytes = frame.bytes;
@@ -54,9 +61,6 @@ export class PacketParser {
     c.end = frame.end;
     c.declaredEnd = frame.start + Math.max(frame.wireLength, captured);
     c.etherType = frame.etherType;
-    packet.timeNs = frame.timeNs;
-    packet.interfaceIndex = frame.interfaceIndex;
-    packet.wireLength = frame.wireLength;
     let status = readLink(c, frame.linkType);
     if (status === ParseStatus.OK) status = this.internet(c, packet);
     this.counters.frames[status]++;
@@ -102,6 +106,49 @@ export class PacketParser {
     }
     return ParseStatus.TOO_DEEP;
   }
+}
+
+/** Ethernet (14), IPv4 without options (20), TCP (20). */
+const PLAIN_IP = 14;
+const PLAIN_TCP = PLAIN_IP + 20;
+const PLAIN_BYTES = PLAIN_TCP + 20;
+
+/**
+ * The same in one go for what nearly all frames are: TCP in a whole IPv4 packet without options in an Ethernet
+ * frame that was captured to the end of its headers. False, and `packet` means nothing, for all others.
+ */
+function readPlain(frame: Frame, packet: Packet): boolean {
+  const { bytes, start } = frame;
+  if (frame.end - start < PLAIN_BYTES) return false;
+  if (bytes[start + 12] !== 0x08 || bytes[start + 13] !== 0 || bytes[start + PLAIN_IP] !== 0x45) return false;
+  // Protocol, and neither more fragments nor an offset.
+  if (bytes[start + 23] !== IpProtocol.TCP || ((bytes[start + 20] & 0x3f) | bytes[start + 21]) !== 0)
+    return false;
+  const tcp = start + PLAIN_TCP;
+  const declaredEnd = start + PLAIN_IP + readUint16(bytes, start + 16);
+  const headerLength = (bytes[tcp + 12] >> 4) * 4;
+  const payloadStart = tcp + headerLength;
+  if (headerLength < 20 || payloadStart > declaredEnd || payloadStart > frame.end) return false;
+  packet.bytes = bytes;
+  packet.ipVersion = 4;
+  packet.source0 = 0;
+  packet.source1 = 0;
+  packet.source2 = 0xffff;
+  packet.source3 = readUint32(bytes, start + 26);
+  packet.destination0 = 0;
+  packet.destination1 = 0;
+  packet.destination2 = 0xffff;
+  packet.destination3 = readUint32(bytes, start + 30);
+  packet.protocol = IpProtocol.TCP;
+  packet.sourcePort = readUint16(bytes, tcp);
+  packet.destinationPort = readUint16(bytes, tcp + 2);
+  packet.sequence = readUint32(bytes, tcp + 4);
+  packet.acknowledgement = readUint32(bytes, tcp + 8);
+  packet.flags = bytes[tcp + 13];
+  packet.payloadStart = payloadStart;
+  packet.payloadEnd = Math.min(frame.end, declaredEnd);
+  packet.payloadLength = declaredEnd - payloadStart;
+  return true;
 }
 
 /** Moves to the IP header in a tunnel right above IP; a packet with none there has no transport either. */
