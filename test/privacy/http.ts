@@ -54,11 +54,27 @@ export function httpConversations(): Conversation[] {
       `${chunk.length.toString(16)}\r\n${chunk}\r\n0\r\n\r\n`,
     ),
     client(
-      `CONNECT example.test:443 HTTP/1.1\r\nHost: example.test:443\r\nProxy-Authorization: Bearer ${s.word('connect')}\r\n\r\n`,
+      `GET /cart;jsessionid=${s.word('path parameter')}/items?next=`,
+      `${encodeURIComponent(`https://erin:${s.word('nested userinfo')}@h/cb?token=${s.word('nested token')}`)}`,
+      `&filter=${encodeURIComponent(`{"password":"${s.word('JSON parameter')}"}`)} HTTP/1.1\r\n`,
+      `Host: frank:${s.word('host userinfo')}@example.test\r\n`,
+      `X-Upstream: Bearer ${s.word('bearer in another field')}\r\n`,
+      `X-Context: eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.${s.word('web token')}\r\n`,
+      `X-Request-Uri: /a?access_token=${s.word('URL in another field')}\r\n`,
+      `Sec-WebSocket-Protocol: v4.channel.k8s.io, base64url.bearer.authorization.k8s.io.${s.word('subprotocol')}\r\n`,
+      `DPoP: ${s.word('proof')}\r\nX-OTP: ${s.word('one-time password')}\r\n\r\n`,
+    ),
+    server('HTTP/1.1 204 No Content\r\n\r\n'),
+    client(
+      `GET /reset-password/${s.word('path segment')}abcdefghijklmnop HTTP/1.1\r\nHost: example.test\r\n\r\n`,
+    ),
+    server('HTTP/1.1 204 No Content\r\n\r\n'),
+    client(
+      `CONNECT grace:${s.word('connect userinfo')}@example.test:443 HTTP/1.1\r\nHost: example.test:443\r\nProxy-Authorization: Bearer ${s.word('connect')}\r\n\r\n`,
     ),
     server('HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n'),
     client('GET /ok HTTP/1.1\r\nHost: example.test\r\n\r\n'),
     server('HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n'),
   ];
-  return [{ protocol: 'http', name: 'http', serverPort: 80, messages, secrets: s, records: 5 }];
+  return [{ protocol: 'http', name: 'http', serverPort: 80, messages, secrets: s, records: 7 }];
 }

@@ -60,6 +60,7 @@ export const Field = {
   URL: 8,
   CONTENT_ENCODING: 9,
   TRACE: 10,
+  SUBPROTOCOL: 11,
 } as const;
 export type Field = (typeof Field)[keyof typeof Field];
 
@@ -83,6 +84,7 @@ const FIELDS: Readonly<Record<string, Field>> = {
   'x-forwarded-uri': Field.URL,
   'x-envoy-original-path': Field.URL,
   'content-encoding': Field.CONTENT_ENCODING,
+  'sec-websocket-protocol': Field.SUBPROTOCOL,
 };
 
 /** Names kept; later ones are encoded anew each time. */

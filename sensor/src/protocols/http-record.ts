@@ -3,12 +3,16 @@
  * Http2 number these fields alike. No strings, no objects.
  */
 import { encodeString, HttpTag, KeyValueTag, RoundTripTag, WireWriter } from '@packetd/proto';
-import { redactQuery, redactUrl } from '../redact/url.js';
+import { isSecretSubprotocol, isSecretValue, REDACTED } from '../redact/headers.js';
+import { redactPath, redactQuery, redactUrl } from '../redact/url.js';
 import type { Exchange } from './exchange.js';
-import { type FieldName, isDigit, knownMethod, MAX_RECORDED_VALUE_BYTES } from './http-names.js';
+import { Field, type FieldName, isDigit, knownMethod, MAX_RECORDED_VALUE_BYTES } from './http-names.js';
 import { route, templateRoute } from './route.js';
 
 const OTHER_METHOD = encodeString(RoundTripTag.operation, '_OTHER');
+const SECRET_VALUE = encodeString(KeyValueTag.value, REDACTED);
+/** Segments of a path from this length on may be tokens. */
+const MIN_SUSPECT_BYTES = 16;
 const SCHEME_HTTP = encodeString(HttpTag.scheme, 'http');
 const VERSION_10 = encodeString(RoundTripTag.protocolVersion, '1.0');
 const VERSION_11 = encodeString(RoundTripTag.protocolVersion, '1.1');
@@ -75,24 +79,43 @@ export function writeTarget(
     const authority = scheme + 3;
     at = authority;
     while (at < end && bytes[at] !== 0x2f && bytes[at] !== 0x3f && bytes[at] !== 0x23) at++;
-    let host = authority;
-    for (let i = authority; i < at; i++) if (bytes[i] === 0x40) host = i + 1;
-    hosted = at > host;
-    if (hosted) writeHost(exchange, bytes, host, at);
+    hosted = at > authority;
+    if (hosted) writeHost(exchange, bytes, authority, at);
   }
   let query = at;
-  while (query < end && bytes[query] !== 0x3f && bytes[query] !== 0x23) query++;
+  let segment = at;
+  // Escapes, parameters, userinfo and long segments may hide a secret.
+  let suspect = false;
+  for (; query < end; query++) {
+    const byte = bytes[query];
+    if (byte === 0x3f || byte === 0x23) break;
+    if (byte === 0x2f) {
+      suspect = suspect || query - segment >= MIN_SUSPECT_BYTES;
+      segment = query + 1;
+    } else if (byte === 0x25 || byte === 0x3b || byte === 0x3d || byte === 0x40) suspect = true;
+  }
+  suspect = suspect || query - segment >= MIN_SUSPECT_BYTES;
   if (query === at) {
     // RFC 9110 section 4.2.3: an empty path is "/".
     detail.text(HttpTag.path, ROOT, 0, 1);
     detail.text(HttpTag.route, ROOT, 0, 1);
     exchange.envelope.text(RoundTripTag.target, ROOT, 0, 1);
   } else {
-    detail.text(HttpTag.path, bytes, at, query);
-    const length = templateRoute(bytes, at, query);
+    // The route is made of what is left, for labels and span names are no place for secrets either.
+    let path = bytes;
+    let from = at;
+    let to = query;
+    redacted.reset();
+    if (suspect && redactPath(bytes, at, query, redacted)) {
+      path = redacted.bytes;
+      from = 0;
+      to = redacted.length;
+    }
+    detail.text(HttpTag.path, path, from, to);
+    const length = templateRoute(path, from, to);
     if (length < 0) {
-      detail.text(HttpTag.route, bytes, at, query);
-      exchange.envelope.text(RoundTripTag.target, bytes, at, query);
+      detail.text(HttpTag.route, path, from, to);
+      exchange.envelope.text(RoundTripTag.target, path, from, to);
     } else {
       detail.text(HttpTag.route, route, 0, length);
       exchange.envelope.text(RoundTripTag.target, route, 0, length);
@@ -101,7 +124,7 @@ export function writeTarget(
   if (query < end && bytes[query] === 0x3f) {
     let stop = query + 1;
     while (stop < end && bytes[stop] !== 0x23) stop++;
-    if (stop > query + 1) writeRedacted(exchange.detail, HttpTag.query, bytes, query + 1, stop, false);
+    if (stop > query + 1) writeRedacted(exchange.detail, HttpTag.query, bytes, query + 1, stop, redactQuery);
   }
   return hosted;
 }
@@ -126,9 +149,11 @@ function schemeEnd(bytes: Uint8Array, start: number, end: number): number {
   return bytes[at] === 0x3a && bytes[at + 1] === 0x2f && bytes[at + 2] === 0x2f ? at : -1;
 }
 
-/** uri-host [ ":" port ] */
-export function writeHost(exchange: Exchange, bytes: Uint8Array, start: number, end: number): void {
+/** [ userinfo "@" ] uri-host [ ":" port ]; userinfo is no part of a host, and may be a secret. */
+export function writeHost(exchange: Exchange, bytes: Uint8Array, from: number, end: number): void {
   const detail = exchange.detail;
+  let start = from;
+  for (let i = from; i < end; i++) if (bytes[i] === 0x40) start = i + 1;
   let stop = end;
   while (stop > start && isDigit(bytes[stop - 1])) stop--;
   let hostEnd = end;
@@ -161,10 +186,35 @@ export function writeField(
   detail.raw(name.encoded);
   if (!name.secret && end > start) {
     const stop = Math.min(end, start + MAX_RECORDED_VALUE_BYTES);
-    if (isUrl) writeRedacted(detail, KeyValueTag.value, bytes, start, stop, true);
+    if (isSecretValue(bytes, start, stop)) detail.raw(SECRET_VALUE);
+    else if (name.field === Field.SUBPROTOCOL && isSecretSubprotocol(bytes, start, stop))
+      detail.raw(SECRET_VALUE);
+    else if (name.field === Field.HOST) writeHostField(detail, bytes, start, stop);
+    else if (isUrl || looksLikeUrl(bytes, start, stop))
+      writeRedacted(detail, KeyValueTag.value, bytes, start, stop, redactUrl);
     else detail.text(KeyValueTag.value, bytes, start, stop);
   }
   detail.end(mark);
+}
+
+/** Proxies and frameworks hand URLs on in fields of many names. */
+function looksLikeUrl(bytes: Uint8Array, start: number, end: number): boolean {
+  const first = bytes[start];
+  if (first === 0x2f) return true;
+  return (
+    (first | 0x20) === 0x68 &&
+    end - start > 7 &&
+    (bytes[start + 1] | 0x20) === 0x74 &&
+    (bytes[start + 2] | 0x20) === 0x74 &&
+    (bytes[start + 3] | 0x20) === 0x70
+  );
+}
+
+/** Userinfo does not belong into Host, but some clients put it there. */
+function writeHostField(detail: WireWriter, bytes: Uint8Array, from: number, end: number): void {
+  let start = from;
+  for (let i = from; i < end; i++) if (bytes[i] === 0x40) start = i + 1;
+  detail.text(KeyValueTag.value, bytes, start, end);
 }
 
 export function writeBody(
@@ -174,7 +224,7 @@ export function writeBody(
   length: number,
   form: boolean,
 ): void {
-  if (form) writeRedacted(exchange.detail, tag, body, 0, length, false);
+  if (form) writeRedacted(exchange.detail, tag, body, 0, length, redactQuery);
   else exchange.detail.text(tag, body, 0, length);
 }
 
@@ -184,10 +234,9 @@ function writeRedacted(
   bytes: Uint8Array,
   start: number,
   end: number,
-  url: boolean,
+  redact: typeof redactUrl,
 ): void {
   redacted.reset();
-  const changed = url ? redactUrl(bytes, start, end, redacted) : redactQuery(bytes, start, end, redacted);
-  if (changed) out.text(tag, redacted.bytes, 0, redacted.length);
+  if (redact(bytes, start, end, redacted)) out.text(tag, redacted.bytes, 0, redacted.length);
   else out.text(tag, bytes, start, end);
 }

@@ -20,6 +20,14 @@ const CASES: [path: string, route: string][] = [
   ['/page;jsessionid=0123456789/x', '/page/x'],
   ['/ip/10.0.0.1', '/ip/{id}'],
   ['/12345.json', '/{id}'],
+  ['/watch/dQw4w9WgXcQ', '/watch/{id}'],
+  ['/odata/Users(42)/x', '/odata/{id}/x'],
+  ["/odata/Users('joe')", '/odata/{id}'],
+  ['/odata/Users(%27joe%27)', '/odata/{id}'],
+  ['/things/id=42', '/things/{id}'],
+  ['/things/user:42', '/things/{id}'],
+  ['/v1/documents:commit', '/v1/documents:commit'],
+  ['/Win32Apps/getUserById', '/Win32Apps/getUserById'],
   [`${'/a'.repeat(MAX_ROUTE_SEGMENTS)}/b/c`, `${'/a'.repeat(MAX_ROUTE_SEGMENTS)}/*`],
 ];
 

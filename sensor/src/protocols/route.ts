@@ -3,6 +3,8 @@
  * has few values. Works on bytes; nothing is allocated.
  */
 
+import { isDigit } from './http-names.js';
+
 /** Most bytes and segments of a route; what is deeper or longer is cut off with `/*`. */
 export const MAX_ROUTE_BYTES = 256;
 export const MAX_ROUTE_SEGMENTS = 16;
@@ -15,6 +17,8 @@ const MIN_HEX_BYTES = 8;
 const MIXED_DIGITS = 4;
 const MIXED_DIGITS_LONG = 3;
 const MIXED_LONG_BYTES = 10;
+/** Shortest segment of both cases in which several runs of digits make an identifier. */
+const MIN_MIXED_CASE_BYTES = 8;
 /** Percent-encoded bytes from which on a segment is text of a user. */
 const MAX_ENCODED = 3;
 
@@ -64,6 +68,8 @@ export function templateRoute(bytes: Uint8Array, start: number, end: number): nu
 function isIdentifier(bytes: Uint8Array, start: number, end: number): boolean {
   let length = end - start;
   let digits = 0;
+  let digitRuns = 0;
+  let uppers = 0;
   let letters = 0;
   let hexRun = 0;
   let hexRunDigits = 0;
@@ -75,12 +81,14 @@ function isIdentifier(bytes: Uint8Array, start: number, end: number): boolean {
     const letter = byte | 0x20;
     if (byte >= 0x30 && byte <= 0x39) {
       digits++;
+      if (i === start || !isDigit(bytes[i - 1])) digitRuns++;
       hexRun++;
       hexRunDigits++;
       continue;
     }
     if (letter >= 0x61 && letter <= 0x7a) {
       letters++;
+      if (byte < 0x60) uppers++;
       if (letter <= 0x66) {
         hexRun++;
         continue;
@@ -99,6 +107,7 @@ function isIdentifier(bytes: Uint8Array, start: number, end: number): boolean {
       if (++encoded >= MAX_ENCODED) return true;
     } else {
       marks++;
+      if (opensValue(byte) && i + 1 < end && beginsValue(bytes[i + 1])) return true;
       if (byte === 0x2e && firstDot < 0) firstDot = i;
     }
     if (hexRun >= MIN_HEX_BYTES && hexRunDigits > 0) return isHexBoundary(bytes, i, hexRun, start);
@@ -111,6 +120,8 @@ function isIdentifier(bytes: Uint8Array, start: number, end: number): boolean {
   // 42, -42, 2024-01-31, 10.0.0.1, but not the version 1.0.
   if (letters === 0 && encoded === 0) return marks === 0 || firstDot !== start + 1 || length >= 6;
   if (digits >= MIXED_DIGITS) return true;
+  // Base 62 and base64: dQw4w9WgXcQ.
+  if (digitRuns > 1 && uppers > 0 && uppers < letters && length >= MIN_MIXED_CASE_BYTES) return true;
   if (digits >= MIXED_DIGITS_LONG && length >= MIXED_LONG_BYTES && firstDot < 0) return true;
   return firstDot > start && allDigits(bytes, start, firstDot);
 }
@@ -121,6 +132,15 @@ function isHexBoundary(bytes: Uint8Array, at: number, run: number, start: number
   if (after >= 0x67 && after <= 0x7a) return run >= MIN_HEX_BYTES * 2;
   const first = at - run;
   return first === start || !isLetter(bytes[first - 1]);
+}
+
+/** `Users(42)`, `Users('bob')`, `id=42`, `user:42`. */
+function opensValue(byte: number): boolean {
+  return byte === 0x3d || byte === 0x3a || byte === 0x28;
+}
+
+function beginsValue(byte: number): boolean {
+  return isDigit(byte) || byte === 0x27 || byte === 0x22 || byte === 0x25;
 }
 
 function isLetter(byte: number): boolean {

@@ -25,6 +25,12 @@ for (const name of [
   'x-goog-iap-jwt-assertion',
   'Authentication-Info',
   'X_ACCESS_KEY',
+  'Authentication',
+  'X-Key',
+  'X-OTP',
+  'X-XSRF',
+  'DPoP',
+  'Php-Auth-Pw',
   'grpc-status-details-bin',
   'x'.repeat(300),
 ]) {

@@ -3,41 +3,40 @@
 /** What stands in the place of a secret. */
 export const REDACTED = '[redacted]';
 
+/** Words by their first byte. */
+export function words(text: string): readonly (readonly Uint8Array[] | undefined)[] {
+  const byFirst: Uint8Array[][] = [];
+  for (const word of text.split(' ')) {
+    const bytes = Buffer.from(word, 'latin1');
+    byFirst[bytes[0]] ??= [];
+    byFirst[bytes[0]].push(bytes);
+  }
+  return Array.from({ length: 256 }, (_, byte) => byFirst[byte]);
+}
+type Words = ReturnType<typeof words>;
+
 /** A name that has one of these in it, separators aside, is a secret. */
-const SECRET_WORDS = [
-  'token',
-  'secret',
-  'password',
-  'passwd',
-  'passphrase',
-  'passcode',
-  'credential',
-  'session',
-  'signature',
-  'apikey',
-  'accesskey',
-  'authkey',
-  'privatekey',
-  'sharedkey',
-  'subscriptionkey',
-  'functionskey',
-  'jwt',
-  'assertion',
-  'authoriz',
-  'samlre',
-].map((word) => Buffer.from(word, 'latin1'));
+const SECRET_WORDS = words(
+  'token secret password passwd passphrase passcode credential session signature apikey accesskey authkey ' +
+    'privatekey sharedkey subscriptionkey functionskey jwt assertion authoriz samlre bearer csrf xsrf authpw',
+);
+
+/** A whole name, separators aside, that is one of these is a secret; in header fields also behind `X-`. */
+const SECRET_NAMES = words(
+  'key pass pwd pw psw pin sig sign auth oauth sid sas hmac otp totp mfa mfacode ticket cookie skey dpop authentication',
+);
 
 /**
  * Header fields that are secrets beyond those: `Cookie`, `Set-Cookie`, `Authentication-Info`, `X-Auth`, and
  * `grpc-status-details-bin`, which repeats grpc-message in base64.
  */
-const SECRET_HEADER_WORDS = ['cookie', 'authenticationinfo', 'xauth', 'grpcstatusdetails'].map((word) =>
-  Buffer.from(word, 'latin1'),
-);
+const SECRET_HEADER_WORDS = words('cookie authenticationinfo xauth grpcstatusdetails');
 
 /** Longest name that is looked at; longer ones are taken for secrets. */
 const MAX_NAME_BYTES = 256;
 const normal = new Uint8Array(MAX_NAME_BYTES);
+/** Longest name of a subprotocol of WebSocket that is taken for one. */
+const MAX_SUBPROTOCOL_BYTES = 40;
 
 /** Is the header field [start, end), in any case, one whose value must not be recorded? */
 export function isSecretHeader(bytes: Uint8Array, start: number, end: number): boolean {
@@ -48,7 +47,75 @@ export function isSecretHeader(bytes: Uint8Array, start: number, end: number): b
     if (isSeparator(byte)) continue;
     normal[length++] = byte >= 0x41 && byte <= 0x5a ? byte | 0x20 : byte;
   }
-  return hasSecretWord(normal, length) || hasWord(normal, length, SECRET_HEADER_WORDS);
+  const prefixed = length > 1 && normal[0] === 0x78 && isSeparator(bytes[start + 1]);
+  return (
+    isSecretName(normal, length) ||
+    (prefixed && isSecretName(normal.subarray(1), length - 1)) ||
+    hasSecretWord(normal, length) ||
+    hasWord(normal, length, SECRET_HEADER_WORDS)
+  );
+}
+
+/** Is the name [0, length), in lower case and without separators, a secret's as a whole? */
+export function isSecretName(name: Uint8Array, length: number): boolean {
+  return isWord(name, length, SECRET_NAMES);
+}
+
+/** Is [0, length) one of the words? */
+export function isWord(name: Uint8Array, length: number, among: Words): boolean {
+  const candidates = length === 0 ? undefined : among[name[0]];
+  if (candidates === undefined) return false;
+  for (let w = 0; w < candidates.length; w++) {
+    const word = candidates[w];
+    if (word.length !== length) continue;
+    let i = 1;
+    while (i < length && name[i] === word[i]) i++;
+    if (i === length) return true;
+  }
+  return false;
+}
+
+const [BEARER, BASIC] = ['bearer ', 'basic '].map((word) => Buffer.from(word, 'latin1'));
+
+/** Is a header field's value a credential (RFC 9110 section 11.4), whatever its name is? */
+export function isSecretValue(bytes: Uint8Array, start: number, end: number): boolean {
+  const first = bytes[start] | 0x20;
+  if (first === 0x62) return startsWith(bytes, start, end, BEARER) || startsWith(bytes, start, end, BASIC);
+  return first === 0x65 && isJwt(bytes, start, end);
+}
+
+/** Is [start, end) a JSON Web Token (RFC 7519): `{"` in base64url, and two dots? */
+export function isJwt(bytes: Uint8Array, start: number, end: number): boolean {
+  if (end - start < 8 || bytes[start] !== 0x65 || bytes[start + 1] !== 0x79 || bytes[start + 2] !== 0x4a)
+    return false;
+  let dots = 0;
+  for (let i = start; i < end; i++) if (bytes[i] === 0x2e) dots++;
+  return dots >= 2;
+}
+
+const subprotocols = new Uint8Array(MAX_NAME_BYTES);
+
+/**
+ * Browsers cannot set Authorization on a WebSocket, so tokens travel in Sec-WebSocket-Protocol: is this list
+ * one that names a secret, or longer than names are?
+ */
+export function isSecretSubprotocol(bytes: Uint8Array, start: number, end: number): boolean {
+  if (end - start > MAX_NAME_BYTES) return true;
+  let length = 0;
+  let item = 0;
+  for (let i = start; i < end; i++) {
+    const byte = bytes[i];
+    item = byte === 0x2c ? 0 : item + 1;
+    if (item > MAX_SUBPROTOCOL_BYTES) return true;
+    if (!isSeparator(byte)) subprotocols[length++] = byte >= 0x41 && byte <= 0x5a ? byte | 0x20 : byte;
+  }
+  return hasSecretWord(subprotocols, length);
+}
+
+function startsWith(bytes: Uint8Array, start: number, end: number, word: Uint8Array): boolean {
+  if (end - start < word.length) return false;
+  for (let i = 0; i < word.length; i++) if ((bytes[start + i] | 0x20) !== word[i]) return false;
+  return true;
 }
 
 /** `-`, `_`, `.`, `[`, `]` and space, which names are written with and without. */
@@ -61,12 +128,14 @@ export function hasSecretWord(name: Uint8Array, length: number): boolean {
   return hasWord(name, length, SECRET_WORDS);
 }
 
-function hasWord(name: Uint8Array, length: number, words: readonly Uint8Array[]): boolean {
-  for (let w = 0; w < words.length; w++) {
-    const word = words[w];
-    const last = length - word.length;
-    for (let at = 0; at <= last; at++) {
-      let i = 0;
+function hasWord(name: Uint8Array, length: number, among: Words): boolean {
+  for (let at = 0; at < length; at++) {
+    const candidates = among[name[at]];
+    if (candidates === undefined) continue;
+    for (let w = 0; w < candidates.length; w++) {
+      const word = candidates[w];
+      if (word.length > length - at) continue;
+      let i = 1;
       while (i < word.length && name[at + i] === word[i]) i++;
       if (i === word.length) return true;
     }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { WireWriter } from '@packetd/proto';
-import { redactQuery, redactUrl } from './url.js';
+import { redactPath, redactQuery, redactUrl } from './url.js';
 
 const run = (redact: typeof redactUrl, text: string): string => {
   const out = new WireWriter();
@@ -15,7 +15,10 @@ const QUERIES: [query: string, expected: string][] = [
   ['a=1&b=2', 'a=1&b=2'],
   ['token=abc', 'token=[redacted]'],
   ['a=1&api_key=k&b=2', 'a=1&api_key=[redacted]&b=2'],
-  ['a=1;Password=p;b', 'a=1;Password=[redacted];b'],
+  ['a=1;Password=p;b=2', 'a=1;Password=[redacted];b=2'],
+  // What follows may be the rest of it.
+  ['a=1;Password=p;b', 'a=1;Password=[redacted]'],
+  ['password=p?q&b=1', 'password=[redacted]&b=1'],
   [
     'X-Amz-Signature=s&X-Amz-Date=d&X-Amz-Credential=c',
     'X-Amz-Signature=[redacted]&X-Amz-Date=d&X-Amz-Credential=[redacted]',
@@ -29,9 +32,39 @@ const QUERIES: [query: string, expected: string][] = [
   ['keyboard=us&author=me&encode=x&monkey=1', 'keyboard=us&author=me&encode=x&monkey=1'],
   ['token=&token&=x', 'token=&token&=x'],
   ['pwd=a=b==', 'pwd=[redacted]'],
+  ['password=a%26b%3Dc&d=1', 'password=[redacted]&d=1'],
+  [
+    'next=https%3A%2F%2Fh%2Fcb%3Ftoken%3Dt%26a%3D1&b=2',
+    'next=https%3A%2F%2Fh%2Fcb%3Ftoken%3D[redacted]%26a%3D1&b=2',
+  ],
+  ['n=x%253Ftoken%253Dt%2526u%253D1', 'n=x%253Ftoken%253D[redacted]%2526u%253D1'],
+  ['next=/cb?token=t&a=1', 'next=/cb?token=[redacted]&a=1'],
+  ['u=https://joe:p@h/x&v=1', 'u=https://[redacted]@h/x&v=1'],
+  ['u=https%3A%2F%2Fjoe%3Ap%40h%2Fx', 'u=https%3A%2F%2F[redacted]%40h%2Fx'],
+  ['u=https://h&mail=joe@example.com', 'u=https://h&mail=joe@example.com'],
+  ['q={"password":"p"}&a=1', 'q=[redacted]&a=1'],
+  ['q=%7B%22password%22%3A%22p%22%7D', 'q=[redacted]'],
+  ['q={"page":1}&r=[1,2]', 'q={"page":1}&r=[1,2]'],
+  ['id=eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln&a=1', 'id=[redacted]&a=1'],
+  ['cursor=eyJpZCI6MX0', 'cursor=eyJpZCI6MX0'],
+  ['_csrf=c&a=100%', '_csrf=[redacted]&a=100%'],
 ];
 for (const [query, expected] of QUERIES) {
   test(`query ${query}`, () => assert.equal(run(redactQuery, query), expected));
+}
+
+const PATHS: [path: string, expected: string][] = [
+  ['/a/b', '/a/b'],
+  ['/a;jsessionid=s;v=1/b', '/a;jsessionid=[redacted];v=1/b'],
+  ['//joe:p@h/x', '//[redacted]@h/x'],
+  ['/users/joe@example.com', '/users/joe@example.com'],
+  ['/reset-password/abcdefghijklmnopqrst/form', '/reset-password/[redacted]/form'],
+  ['/tokens/list', '/tokens/list'],
+  ['/x/eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln/y', '/x/[redacted]/y'],
+  ['/x%3Ftoken=t', '/x%3Ftoken=[redacted]'],
+];
+for (const [path, expected] of PATHS) {
+  test(`path ${path}`, () => assert.equal(run(redactPath, path), expected));
 }
 
 const URLS: [url: string, expected: string][] = [
@@ -43,6 +76,8 @@ const URLS: [url: string, expected: string][] = [
   ['//u@h/x', '//[redacted]@h/x'],
   ['0; url=http://u:p@h/?sid=1', '0; url=http://[redacted]@h/?sid=[redacted]'],
   ['/a@b', '/a@b'],
+  ['<https://h/?token=t>; rel=next', '<https://h/?token=[redacted]; rel=next'],
+  ['https://h/a;sid=s/b?c=1', 'https://h/a;sid=[redacted]/b?c=1'],
   ['', ''],
 ];
 for (const [url, expected] of URLS) {

@@ -1,17 +1,14 @@
-/** Takes credentials out of URLs (RFC 3986): secret-looking query parameters and userinfo. */
-import type { WireWriter } from '@packetd/proto';
-import { hasSecretWord, isSeparator, REDACTED } from './headers.js';
+/**
+ * Takes credentials out of URLs (RFC 3986): userinfo, and the values of secret-looking parameters. URLs are
+ * found in URLs too, however often they are percent-encoded: `next=https%3A%2F%2Fh%2F%3Ftoken%3D…`.
+ */
+import { WireWriter } from '@packetd/proto';
+import { hasSecretWord, isJwt, isSecretName, isSeparator, isWord, REDACTED, words } from './headers.js';
 
 const REDACTED_BYTES = Buffer.from(REDACTED, 'latin1');
 
-/** Parameters that are secrets by their whole name, separators aside. */
-const SECRET_PARAMETERS = new Set(
-  'key pass pwd pw pin sig sign auth oauth code sid sas hmac otp totp mfa ticket cookie bearer skey state nonce'.split(
-    ' ',
-  ),
-);
-/** Among these the OAuth `state` and `nonce` are one-time secrets too (RFC 6749 section 10.12). */
-const LONGEST_PARAMETER = 6;
+/** Parameters that are secrets beyond the names that headers have: one-time secrets of OAuth (RFC 6749 section 10.12). */
+const SECRET_PARAMETERS = words('code state nonce');
 
 /** Longest parameter name that is looked at; a longer one is taken for a secret. */
 const MAX_NAME_BYTES = 256;
@@ -34,88 +31,260 @@ export function isSecretParameter(bytes: Uint8Array, start: number, end: number)
     if (isSeparator(byte) || byte === 0x2b) continue;
     normal[length++] = byte >= 0x41 && byte <= 0x5a ? byte | 0x20 : byte;
   }
-  if (length <= LONGEST_PARAMETER && length > 1) {
-    let word = '';
-    for (let i = 0; i < length; i++) word += String.fromCharCode(normal[i]);
-    if (SECRET_PARAMETERS.has(word)) return true;
-  }
-  return hasSecretWord(normal, length);
+  return (
+    isWord(normal, length, SECRET_PARAMETERS) || isSecretName(normal, length) || hasSecretWord(normal, length)
+  );
 }
 
+/** Which part of a URL the bytes are. */
+const Part = { QUERY: 0, PATH: 1, URL: 2 } as const;
+type Part = (typeof Part)[keyof typeof Part];
+
+/** A path segment behind one that is named for a secret is one from this length on: `/reset-password/…`. */
+const MIN_SECRET_SEGMENT_BYTES = 16;
+const [AMPERSAND, SEMICOLON, QUESTION, HASH, SLASH, EQUALS, AT, PERCENT] = Buffer.from('&;?#/=@%');
+const [OPEN_BRACE, OPEN_BRACKET, QUOTE, GREATER, SPACE] = Buffer.from('{[">\x20');
+
+/** Longest structured value in which a secret's name is looked for; a longer one is taken for a secret. */
+const MAX_VALUE_BYTES = 4096;
+const valueText = new Uint8Array(MAX_VALUE_BYTES);
+/** What is left when userinfo is out. */
+const withoutUserinfo = new WireWriter(1024);
+
 /**
- * Appends the query (or form body) [start, end) to `out` with the values of secret parameters
+ * Appends the query (or form body) [start, end) to `out` with the values of secret parameters and userinfo
  * replaced. False where there was none: then nothing is appended.
  */
 export function redactQuery(bytes: Uint8Array, start: number, end: number, out: WireWriter): boolean {
+  return redact(bytes, start, end, out, Part.QUERY);
+}
+
+/** The same for a path: its parameters (`;jsessionid=…`), and segments that follow a secret's name. */
+export function redactPath(bytes: Uint8Array, start: number, end: number, out: WireWriter): boolean {
+  return redact(bytes, start, end, out, Part.PATH);
+}
+
+/** The same for a whole URL or URL reference; implicit OAuth puts tokens into the fragment. */
+export function redactUrl(bytes: Uint8Array, start: number, end: number, out: WireWriter): boolean {
+  return redact(bytes, start, end, out, Part.URL);
+}
+
+function redact(bytes: Uint8Array, start: number, end: number, out: WireWriter, part: Part): boolean {
+  withoutUserinfo.reset();
+  if (!redactUserinfo(bytes, start, end, withoutUserinfo, part)) {
+    return redactParameters(bytes, start, end, out, part);
+  }
+  const { length } = withoutUserinfo;
+  if (!redactParameters(withoutUserinfo.bytes, 0, length, out, part))
+    out.raw(withoutUserinfo.bytes, 0, length);
+  return true;
+}
+
+/** The character that `read` found, how many times it is percent-encoded, and its bytes. */
+let character = 0;
+let level = 0;
+let width = 1;
+
+function read(bytes: Uint8Array, at: number, end: number): void {
+  character = bytes[at];
+  level = 0;
+  width = 1;
+  if (character !== PERCENT) return;
+  let digits = at + 1;
+  // %25 is a percent sign: %253D is an equals sign that is encoded twice.
+  while (digits + 3 < end && bytes[digits] === 0x32 && bytes[digits + 1] === 0x35) digits += 2;
+  if (digits + 1 >= end) return;
+  const high = hex(bytes[digits]);
+  const low = hex(bytes[digits + 1]);
+  if (high < 0 || low < 0) return;
+  character = (high << 4) | low;
+  level = (digits - at + 1) >> 1;
+  width = digits + 2 - at;
+}
+
+/** Userinfo ends at the last `@` of an authority, which ends at `/`, `?`, `#`, a space or a quote, in a query at `&` too. */
+function redactUserinfo(bytes: Uint8Array, start: number, end: number, out: WireWriter, part: Part): boolean {
+  if (!hasAt(bytes, start, end)) return false;
   let copied = start;
-  let at = start;
-  while (at < end) {
-    let equals = -1;
-    let stop = at;
-    for (; stop < end; stop++) {
-      const byte = bytes[stop];
-      if (byte === 0x26 || byte === 0x3b) break;
-      if (byte === 0x3d && equals < 0) equals = stop;
+  let inQuery = part === Part.QUERY;
+  let authority = -1;
+  let authorityLevel = 0;
+  let userinfo = -1;
+  let slashLevel = -1;
+  for (let at = start; at <= end; at += width) {
+    if (at === end) {
+      character = SPACE;
+      level = 0;
+    } else {
+      read(bytes, at, end);
     }
-    if (equals >= 0 && equals + 1 < stop && isSecretParameter(bytes, at, equals)) {
-      out.raw(bytes, copied, equals + 1);
-      out.raw(REDACTED_BYTES);
-      copied = stop;
+    if (authority >= 0 && level <= authorityLevel) {
+      if (character === AT) userinfo = at;
+      else if (endsAuthority(character) || (inQuery && character === AMPERSAND)) {
+        if (userinfo > authority) {
+          out.raw(bytes, copied, authority);
+          out.raw(REDACTED_BYTES);
+          copied = userinfo;
+        }
+        authority = -1;
+      }
     }
-    at = stop + 1;
+    if (character === SLASH && slashLevel === level && authority < 0) {
+      authority = at + width;
+      authorityLevel = level;
+      userinfo = -1;
+      slashLevel = -1;
+    } else {
+      slashLevel = character === SLASH ? level : -1;
+    }
+    if (character === QUESTION && level === 0) inQuery = true;
+    if (at === end) break;
   }
   if (copied === start) return false;
   out.raw(bytes, copied, end);
   return true;
 }
 
-/**
- * The same for a whole URL or URL reference, in which userinfo is replaced too; query and fragment are
- * both looked at (implicit OAuth puts tokens into the fragment).
- */
-export function redactUrl(bytes: Uint8Array, start: number, end: number, out: WireWriter): boolean {
-  const before = out.length;
+/** Is there an `@`, plain or percent-encoded? */
+function hasAt(bytes: Uint8Array, start: number, end: number): boolean {
+  for (let i = start; i < end; i++) {
+    if (bytes[i] === AT) return true;
+    // %40, %2540
+    if (bytes[i] !== PERCENT) continue;
+    read(bytes, i, end);
+    if (character === AT) return true;
+  }
+  return false;
+}
+
+function endsAuthority(byte: number): boolean {
+  return (
+    byte === SLASH ||
+    byte === QUESTION ||
+    byte === HASH ||
+    byte <= SPACE ||
+    byte === GREATER ||
+    byte === QUOTE
+  );
+}
+
+/** Takes out the values of parameters: `name=value` between delimiters, and in paths what stands behind a name. */
+function redactParameters(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  out: WireWriter,
+  part: Part,
+): boolean {
   let copied = start;
+  let inPath = part !== Part.QUERY;
+  /** The segment of the path before this token. */
+  let before = start;
+  let beforeStop = start;
   let at = start;
-  for (;;) {
-    // Userinfo ends at the last `@` of an authority, which ends at `/`, `?`, `#`, a space or a quote.
-    const authority = findAuthority(bytes, at, end);
-    if (authority < 0) break;
-    let stop = authority;
-    let userinfo = -1;
-    for (; stop < end; stop++) {
-      const byte = bytes[stop];
-      if (byte === 0x2f || byte === 0x3f || byte === 0x23 || byte <= 0x20 || byte === 0x3e || byte === 0x22)
-        break;
-      if (byte === 0x40) userinfo = stop;
+  while (at < end) {
+    let equals = -1;
+    let equalsLevel = 0;
+    let value = at;
+    let stop = at;
+    for (;;) {
+      while (stop < end && IS_SPECIAL[bytes[stop]] === 0) stop++;
+      if (stop >= end) break;
+      read(bytes, stop, end);
+      if (isDelimiter(character) || (inPath && character === SLASH && level === 0)) break;
+      if (character === EQUALS && equals < 0) {
+        equals = stop;
+        equalsLevel = level;
+        value = stop + width;
+      }
+      stop += width;
     }
-    if (userinfo > authority) {
-      out.raw(bytes, copied, authority);
+    stop = Math.min(stop, end);
+    let secret = false;
+    if (equals >= 0) secret = value < end && isSecretParameter(bytes, at, equals);
+    else if (inPath && stop - at >= MIN_SECRET_SEGMENT_BYTES) secret = hasSecret(bytes, before, beforeStop);
+    let valueStop = stop;
+    if (secret || opensStructure(bytes, value, end)) {
+      valueStop = equals < 0 ? stop : valueEnd(bytes, value, end, equalsLevel, inPath);
+      secret = secret || hasSecret(bytes, value, valueStop);
+    }
+    if ((secret && valueStop > value) || isJwt(bytes, value, stop)) {
+      out.raw(bytes, copied, value);
       out.raw(REDACTED_BYTES);
-      copied = userinfo;
+      copied = valueStop;
+    } else valueStop = stop;
+    if (valueStop < end) {
+      read(bytes, valueStop, end);
+      if (inPath && character === SLASH && stop > at) {
+        before = at;
+        beforeStop = stop;
+      }
+      if (level === 0 && (character === QUESTION || character === HASH)) inPath = false;
+      valueStop += width;
     }
-    at = stop;
+    at = valueStop;
   }
-  let mark = Math.max(start, copied);
-  while (mark < end && bytes[mark] !== 0x3f && bytes[mark] !== 0x23) mark++;
-  while (mark < end) {
-    let stop = mark + 1;
-    while (stop < end && bytes[stop] !== 0x3f && bytes[stop] !== 0x23) stop++;
-    const length = out.length;
-    out.raw(bytes, copied, mark + 1);
-    if (redactQuery(bytes, mark + 1, stop, out)) copied = stop;
-    else out.length = length;
-    mark = stop;
-  }
-  if (copied === start && out.length === before) return false;
+  if (copied === start) return false;
   out.raw(bytes, copied, end);
   return true;
 }
 
-/** Position after the next `//`, or -1. */
-function findAuthority(bytes: Uint8Array, start: number, end: number): number {
-  for (let i = start; i + 1 < end; i++) if (bytes[i] === 0x2f && bytes[i + 1] === 0x2f) return i + 2;
-  return -1;
+/** What `redactParameters` stops at. */
+const IS_SPECIAL = new Uint8Array(256);
+for (const byte of Buffer.from('&;?#/=%', 'latin1')) IS_SPECIAL[byte] = 1;
+
+function isDelimiter(byte: number): boolean {
+  return byte === AMPERSAND || byte === SEMICOLON || byte === QUESTION || byte === HASH;
+}
+
+/**
+ * End of the value at `from`. It goes on over delimiters that are encoded more often than its name, over `?`,
+ * and over a `;` that no other parameter follows.
+ */
+function valueEnd(bytes: Uint8Array, from: number, end: number, encoded: number, inPath: boolean): number {
+  let at = from;
+  for (; at < end; at += width) {
+    read(bytes, at, end);
+    if (level > encoded) continue;
+    if (character === AMPERSAND || character === HASH) return at;
+    if (inPath && level === 0 && (character === SLASH || character === QUESTION)) return at;
+    if (character === SEMICOLON) {
+      const next = at + width;
+      if (isParameter(bytes, next, end)) return at;
+      read(bytes, at, end);
+    }
+  }
+  return Math.min(at, end);
+}
+
+/** Does `name=` stand at `from`? */
+function isParameter(bytes: Uint8Array, from: number, end: number): boolean {
+  for (let at = from; at < end; at += width) {
+    read(bytes, at, end);
+    if (character === EQUALS) return at > from;
+    if (isDelimiter(character) || character === SLASH) return false;
+  }
+  return false;
+}
+
+/** JSON, or a list: names may be in it. */
+function opensStructure(bytes: Uint8Array, at: number, end: number): boolean {
+  if (at >= end || (bytes[at] !== PERCENT && bytes[at] !== OPEN_BRACE && bytes[at] !== OPEN_BRACKET))
+    return false;
+  read(bytes, at, end);
+  return character === OPEN_BRACE || character === OPEN_BRACKET;
+}
+
+/** Has [start, end), decoded, a secret's word in it? */
+function hasSecret(bytes: Uint8Array, start: number, end: number): boolean {
+  if (end - start > MAX_VALUE_BYTES) return true;
+  let length = 0;
+  for (let at = start; at < end; at += width) {
+    read(bytes, at, end);
+    if (isSeparator(character)) continue;
+    valueText[length++] = character >= 0x41 && character <= 0x5a ? character | 0x20 : character;
+  }
+  return hasSecretWord(valueText, length);
 }
 
 function hex(byte: number): number {

@@ -40,6 +40,15 @@ export const grpcCalls: Application = {
     if (type < 0 || !isGrpc(list, type)) return null;
     return new GrpcCall(stream, list, type);
   },
+  assume(stream, list) {
+    return new GrpcCall(stream, list, -1);
+  },
+  claims(list) {
+    if (list.find(STATUS) >= 0) return 1;
+    const type = fieldOf(list, Field.CONTENT_TYPE);
+    if (type < 0) return 0;
+    return isGrpc(list, type) ? 1 : -1;
+  },
 };
 
 /** Counts the messages of one direction. */
@@ -47,6 +56,7 @@ class Messages {
   count = 0;
   /** Not all of them could be counted. */
   uncertain = false;
+  private malformed = false;
   private prefix = 0;
   private length = 0;
   private left = 0;
@@ -55,6 +65,12 @@ class Messages {
   trailer: number[] | null = null;
 
   constructor(private readonly web: boolean) {}
+
+  /** 1 whole messages and nothing else, -1 something else, 0 unknown. */
+  get framing(): number {
+    if (this.malformed) return -1;
+    return this.count > 0 && !this.uncertain && this.left === 0 && this.prefix === 0 ? 1 : 0;
+  }
 
   take(bytes: Uint8Array, start: number, end: number): void {
     let at = start;
@@ -75,6 +91,7 @@ class Messages {
         this.length = 0;
         if ((byte & ~(this.web ? TRAILER | 1 : 1)) !== 0) {
           this.uncertain = true;
+          this.malformed = true;
           return;
         }
       } else this.length = this.length * 256 + byte;
@@ -92,6 +109,8 @@ class GrpcCall implements Call {
   private readonly responses: Messages;
   /** grpc-status; -1 where there was none. */
   private status = -1;
+  /** There were fields of the response whose names are unknown: grpc-status may be one. */
+  private hidden = false;
 
   constructor(stream: Stream, list: HeaderList, type: number) {
     const exchange = stream.exchange!;
@@ -124,7 +143,10 @@ class GrpcCall implements Call {
   headers(direction: Direction, list: HeaderList): void {
     if (direction === Direction.CLIENT) return;
     const status = list.find(STATUS);
-    if (status < 0) return;
+    if (status < 0) {
+      this.hidden = this.hidden || list.incomplete;
+      return;
+    }
     this.status = decimal(list.values[status], list.starts[status], list.ends[status]);
     const message = list.find(MESSAGE);
     if (message >= 0) this.keepMessage(list.values[message], list.starts[message], list.ends[message]);
@@ -136,6 +158,10 @@ class GrpcCall implements Call {
 
   lost(direction: Direction): void {
     (direction === Direction.CLIENT ? this.requests : this.responses).uncertain = true;
+  }
+
+  framing(): number {
+    return this.requests.framing;
   }
 
   finish(stream: Stream, status: number, ended: boolean, resetCode: number): number {
@@ -156,7 +182,9 @@ class GrpcCall implements Call {
     let code = this.status;
     if (code < 0) {
       if (resetCode >= 0) code = BY_RESET[resetCode] ?? Code.UNKNOWN;
-      else if (ended && stream.responded && stream.statusCode !== 200) code = byHttpStatus(stream.statusCode);
+      else if (ended && stream.statusCode > 0 && stream.statusCode !== 200)
+        code = byHttpStatus(stream.statusCode);
+      else if (ended && this.hidden) return StatusValue.INCOMPLETE;
       else if (ended && stream.responded && !stream.doubtful) code = Code.UNKNOWN;
       else if (ended) return StatusValue.INCOMPLETE;
       else if (status === StatusValue.NO_RESPONSE && exchange.responseStartNs >= 0)
@@ -200,6 +228,7 @@ class GrpcCall implements Call {
 
   /** What follows `application/grpc`; true for gRPC-Web. Its base64 form has no messages that can be counted. */
   private subtype(stream: Stream, list: HeaderList, type: number): boolean {
+    if (type < 0) return false;
     const { detail } = stream.exchange!;
     const bytes = list.values[type];
     let start = list.starts[type] + CONTENT_TYPE.length;

@@ -487,6 +487,29 @@ const CASES: Case[] = [
     expect: ['GET /a - INCOMPLETE', 'GET /b 200 OK'],
   },
   {
+    name: 'a whole response lost: what comes next answers a request that is lost too',
+    steps: [c(GET), lost(1, 43), s(OK5), lost(0, 30), c('GET /c HTTP/1.1\r\n\r\n'), s(OK0)],
+    expect: ['GET /a - INCOMPLETE', 'GET /c 200 OK'],
+  },
+  {
+    name: 'joined before the response to HEAD: its length is that of no body',
+    fromStart: false,
+    steps: [
+      s('HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n'),
+      c('GET /b HTTP/1.1\r\n\r\n'),
+      s('HTTP/1.1 404 Not Found\r\nContent-Length: 1\r\n\r\nx'),
+      c('GET /c HTTP/1.1\r\n\r\n'),
+      s(OK0),
+    ],
+    expect: ['- - 200 INCOMPLETE', 'GET /b 404 ERROR', 'GET /c 200 OK'],
+  },
+  {
+    name: 'joined before the response to HEAD, chunked',
+    fromStart: false,
+    steps: [s('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n'), c('GET /b HTTP/1.1\r\n\r\n'), s(OK5)],
+    expect: ['- - 200 INCOMPLETE', 'GET /b 200 OK'],
+  },
+  {
     name: 'a whole request lost',
     steps: [c(GET), s(OK0), lost(0, 30), s(OK5), c('GET /c HTTP/1.1\r\n\r\n'), s(OK0)],
     expect: ['GET /a 200 OK', 'GET /c 200 OK'],

@@ -244,6 +244,8 @@ export class HttpDecoder implements Decoder {
       : this.statusLine(message, input, bytes, at, lineEnd);
     if (this.handedOver) return at;
     if (!read) {
+      // Where responses make no sense, one may have been taken for a part of the one before.
+      if (!message.isRequest && !this.pipelining) this.doubtful = true;
       message.lose();
       message.lineStart = false;
       return at;
@@ -304,6 +306,9 @@ export class HttpDecoder implements Decoder {
     exchange.requestStartNs = input.timeAt(start);
     exchange.requestFirstSegment = input.segmentAt(start);
     exchange.tag = OPEN;
+    // Two requests at the same time, as in one segment: the client does not wait for its answers.
+    const last = this.queue.tail;
+    if (last !== null && last.requestEndNs === exchange.requestStartNs) this.pipelining = true;
     this.queue.push(exchange);
     return exchange;
   }
@@ -361,6 +366,12 @@ export class HttpDecoder implements Decoder {
     this.answersSinceRequest++;
     if (this.unpaired) return null;
     let exchange = queue.shift();
+    // What begins here is not the response whose beginning is lost.
+    const anyLost = exchange !== null && (exchange.tag & LOST) !== 0;
+    while (exchange !== null && (exchange.tag & LOST) !== 0) {
+      this.abandon(exchange);
+      exchange = queue.shift();
+    }
     if (this.doubtful) {
       // One request at a time: only the newest can still be answered.
       while (exchange !== null && queue.length > 0) {
@@ -371,13 +382,10 @@ export class HttpDecoder implements Decoder {
     } else if (queue.length > 0) {
       this.pipelining = true;
     }
-    if (exchange !== null) {
-      if ((exchange.tag & LOST) !== 0) exchange.tag |= BROKEN;
-      return exchange;
-    }
+    if (exchange !== null) return exchange;
     // Where requests are lost, this may answer one of them. Joined in the middle, its request came before;
     // otherwise the server spoke unasked (408, or more responses than requests: a desynchronised proxy).
-    if (this.lossy) return null;
+    if (this.lossy || anyLost) return null;
     const alone = this.connection.pool.take();
     if (!this.connection.fromStart) alone.tag = BROKEN;
     return alone;
@@ -553,6 +561,7 @@ export class HttpDecoder implements Decoder {
       const code = message.status;
       if (exchange !== null) exchange.detail.uint(HttpTag.responseHeaderBytes, message.headBytes);
       const asked = exchange === null ? 0 : exchange.tag;
+      message.unasked = exchange === null || exchange.requestStartNs < 0;
       if (code === 101) {
         this.switchProtocols(message, asked);
         return;
@@ -618,6 +627,11 @@ export class HttpDecoder implements Decoder {
       }
       message.expecting = false;
     }
+    if (message.unasked) {
+      const match = this.isNextResponse(message, bytes, at, end);
+      if (match === Match.MORE) return WAIT;
+      if (match === Match.YES) return at;
+    }
     let stop = end;
     if (message.state !== State.UNTIL_CLOSE) {
       stop = Math.min(end, at + message.remaining);
@@ -633,8 +647,22 @@ export class HttpDecoder implements Decoder {
     return stop;
   }
 
+  /** Does the next response begin where the body of an unasked one would? Then that is whole. */
+  private isNextResponse(message: Message, bytes: Uint8Array, at: number, end: number): Match {
+    const match = matchStatusLine(bytes, at, end);
+    if (match === Match.MORE) return match;
+    message.unasked = false;
+    if (match === Match.YES) this.complete(message);
+    return match;
+  }
+
   /** chunk = chunk-size [ chunk-ext ] CRLF chunk-data CRLF */
   private chunkSize(message: Message, input: Input, bytes: Uint8Array, at: number, end: number): number {
+    if (message.unasked) {
+      const match = this.isNextResponse(message, bytes, at, end);
+      if (match === Match.MORE) return WAIT;
+      if (match === Match.YES) return at;
+    }
     const lf = findLineEnd(message, bytes, at, end);
     if (lf < 0 && message.scanned <= MAX_CHUNK_LINE_BYTES) return WAIT;
     message.scanned = 0;

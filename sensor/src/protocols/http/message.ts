@@ -50,6 +50,8 @@ export class Message {
   coded = false;
   /** Expect: 100-continue, and neither a 100 nor a byte of the body was seen. */
   expecting = false;
+  /** A response whose request is not known: there may be no body, whatever its fields say (HEAD). */
+  unasked = false;
   /** Upgrade names h2c. */
   upgradeH2c = false;
   upgrades = false;
@@ -93,6 +95,7 @@ export class Message {
     this.chunked = false;
     this.coded = false;
     this.expecting = false;
+    this.unasked = false;
     this.upgradeH2c = false;
     this.upgrades = false;
     this.textual = false;

@@ -74,6 +74,10 @@ const trailers = (stream: number, status: string, text?: string): Buffer =>
   headers(stream, block({ 'grpc-status': status, ...(text === undefined ? {} : { 'grpc-message': text }) }));
 const grpcOf = (record: RoundTrip): Grpc => record.detail.value as Grpc;
 
+/** 0x80 + 62 and on are entries of the dynamic table (RFC 7541 section 2.3.3). */
+const HIDDEN_REQUEST = Buffer.of(0x83, 0x86, 0xbe, 0xbf);
+const HIDDEN_RESPONSE = Buffer.of(0x88, 0xbe);
+
 const CASES: Case[] = [
   {
     name: 'a request and its response, END_STREAM on HEADERS',
@@ -287,6 +291,60 @@ const CASES: Case[] = [
       s(headers(3, block({ ':status': '503', 'content-type': 'text/html' }))),
     ],
     expect: ['shop.v1.Orders/Slow CANCELLED CANCELLED', 'shop.v1.Orders/Get UNAVAILABLE ERROR'],
+  },
+  {
+    name: 'gRPC: what a GOAWAY leaves unprocessed is UNAVAILABLE, which clients may send again',
+    steps: [
+      ...START,
+      c(call(1, 'Get', {}, END_HEADERS | END_STREAM)),
+      s(frame(GOAWAY, 0, 0, Buffer.concat([u32(0), u32(11)]))),
+    ],
+    expect: ['shop.v1.Orders/Get UNAVAILABLE CANCELLED'],
+  },
+  {
+    name: 'gRPC: joined in the middle, path and content type in a table that was not seen',
+    fromStart: false,
+    steps: [
+      // POST, http, and what the dynamic table had at 62 and 63.
+      c(headers(7, HIDDEN_REQUEST, OPEN), frame(DATA, END_STREAM, 7, message('x'))),
+      s(headers(7, HIDDEN_RESPONSE, OPEN), frame(DATA, 0, 7, message('y')), trailers(7, '5')),
+      // The status is in the table too: it may be any.
+      c(headers(9, HIDDEN_REQUEST, OPEN), frame(DATA, END_STREAM, 9, message('x'))),
+      s(headers(9, HIDDEN_RESPONSE, OPEN), frame(DATA, 0, 9, message('y')), headers(9, Buffer.of(0xbf))),
+      // A form is no message.
+      c(headers(11, HIDDEN_REQUEST, OPEN), frame(DATA, END_STREAM, 11, 'a=b')),
+      s(headers(11, HIDDEN_RESPONSE)),
+    ],
+    expect: [' NOT_FOUND ERROR', '  INCOMPLETE', 'POST - 200 OK'],
+  },
+  {
+    name: 'joined in the middle: a status that is not known is not a success',
+    fromStart: false,
+    steps: [c(headers(1, Buffer.of(0x82, 0x86, 0x84))), s(headers(1, Buffer.of(0xbe)))],
+    expect: ['GET / - INCOMPLETE'],
+  },
+  {
+    name: 'joined inside of a frame of the server',
+    fromStart: false,
+    steps: [
+      c(headers(9, request('/a'))),
+      s(
+        Buffer.from('z'.repeat(40)),
+        frame(DATA, END_STREAM, 7, 'abc'),
+        headers(9, block({ ':status': '200' })),
+      ),
+    ],
+    expect: ['GET /a 200 OK'],
+  },
+  {
+    name: 'a header block that cannot be read ends its stream all the same',
+    steps: [
+      ...START,
+      c(headers(1, request('/a')), headers(3, request('/b'))),
+      // Index 62 of an empty dynamic table.
+      s(headers(1, Buffer.of(0xbe)), headers(3, block({ ':status': '200' }))),
+    ],
+    expect: ['GET /a - INCOMPLETE', 'GET /b 200 OK'],
   },
   {
     name: 'gRPC-Web: the trailers are in the body',

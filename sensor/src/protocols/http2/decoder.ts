@@ -7,9 +7,10 @@
 import { encodeString, Http2Tag, RoundTripTag, StatusValue } from '@packetd/proto';
 import { type Connection, type Decoder, type DecoderOptions, Direction, type Input } from '../decoder.js';
 import type { Exchange } from '../exchange.js';
-import { writeErrorType } from '../http-record.js';
+import { Field, knownMethod } from '../http-names.js';
+import { writeErrorType, writeStatus } from '../http-record.js';
 import { TraceReader } from '../trace-context.js';
-import { statusOf, VERSION, writeFields, writeRequest, writeResponse } from './fields.js';
+import { fieldOf, statusOf, VERSION, writeFields, writeRequest, writeResponse } from './fields.js';
 import {
   chain,
   ERROR_CODES,
@@ -22,7 +23,7 @@ import {
   uint24,
 } from './frames.js';
 import { HeaderList, HpackDecoder, Pseudo } from './hpack.js';
-import { type Application, Stream } from './stream.js';
+import { type Application, type Call, Stream, type Undecided } from './stream.js';
 
 /** Largest header block, with its CONTINUATION frames, that is decoded. */
 const MAX_BLOCK_BYTES = 256 << 10;
@@ -31,8 +32,11 @@ const CHAIN_FRAMES = 3;
 /** Bytes in which a boundary is looked for before they are given up. */
 const MAX_LOOK_BYTES = 64 << 10;
 const MAX_POOLED = 256;
+/** Streams that are kept open over a hole; most servers allow 100 to 256 at a time. */
+const MAX_DOUBTFUL = 1024;
 const DETAIL_TAG = RoundTripTag.http2;
 const NO_BYTES = new Uint8Array(0);
+const POST = knownMethod(Buffer.from('POST', 'latin1'), 0, 4);
 
 const list = new HeaderList();
 const trace = new TraceReader();
@@ -68,6 +72,8 @@ class Half {
 
   constructor(fromStart: boolean) {
     this.hpack = new HpackDecoder(fromStart);
+    // Joined in the middle: the first bytes may be the rest of a frame.
+    this.lost = !fromStart;
   }
 }
 
@@ -76,6 +82,8 @@ export class Http2Decoder implements Decoder {
   private readonly streams = new Map<number, Stream>();
   private last: Stream | null = null;
   private readonly free: Stream[] = [];
+  /** A stream of this connection was the application's. */
+  private hasCalls = false;
 
   constructor(
     private readonly connection: Connection,
@@ -126,6 +134,7 @@ export class Http2Decoder implements Decoder {
         stream.exchange.missingBytes += length;
         this.countBody(stream, direction, length);
         stream.call?.lost(direction);
+        stream.undecided?.call.lost(direction);
       }
       if (half.left === 0) this.frameEnds(half, direction, null, 0);
       return;
@@ -148,9 +157,19 @@ export class Http2Decoder implements Decoder {
     half.lost = true;
     half.started = true;
     half.hpack.forget();
+    // What ends them may be among what is lost.
+    while (this.streams.size > MAX_DOUBTFUL) this.endOldest();
     for (const stream of this.streams.values()) {
       stream.doubtful = true;
       stream.call?.lost(direction);
+      stream.undecided?.call.lost(direction);
+    }
+  }
+
+  private endOldest(): void {
+    for (const stream of this.streams.values()) {
+      this.end(stream, StatusValue.INCOMPLETE, false, -1);
+      return;
     }
   }
 
@@ -181,6 +200,7 @@ export class Http2Decoder implements Decoder {
       if (body > 0) {
         this.countBody(stream, input.direction, body);
         stream.call?.data(input.direction, input.bytes, at, at + body);
+        stream.undecided?.call.data(input.direction, input.bytes, at, at + body);
       }
       if (take > body) count(stream.exchange, input.direction, take - body);
     }
@@ -341,10 +361,21 @@ export class Http2Decoder implements Decoder {
     this.keep(half, input.bytes, payload, stop);
     if ((flags & Flag.END_HEADERS) === 0) return;
     half.blockStream = 0;
-    if (half.blockLength > MAX_BLOCK_BYTES) half.hpack.forget();
-    else this.block(half, input, half.block, 0, half.blockLength, id, stop - 1);
+    if (half.blockLength > MAX_BLOCK_BYTES) {
+      half.hpack.forget();
+      this.blockLost(half, input.direction, id);
+    } else this.block(half, input, half.block, 0, half.blockLength, id, stop - 1);
     half.block = NO_BYTES;
     half.blockLength = 0;
+  }
+
+  /** A header block that cannot be read: of its stream it is known whether it ends there. */
+  private blockLost(half: Half, direction: Direction, id: number): void {
+    for (const stream of this.streams.values()) stream.doubtful = true;
+    const stream = this.find1(id);
+    if (stream === null || half.blockPromise !== 0 || (half.blockFlags & Flag.END_STREAM) === 0) return;
+    if (direction === Direction.CLIENT) stream.requestEnded = true;
+    else this.end(stream, StatusValue.INCOMPLETE, false, -1);
   }
 
   /** Keeps a part of a header block; of one that is too long only its length. */
@@ -374,7 +405,7 @@ export class Http2Decoder implements Decoder {
     const { direction } = input;
     if (!half.hpack.decode(bytes, start, end, list)) {
       this.connection.undecodable(end - start);
-      for (const stream of this.streams.values()) stream.doubtful = true;
+      this.blockLost(half, direction, id);
       return;
     }
     if (half.blockPromise !== 0) {
@@ -408,7 +439,7 @@ export class Http2Decoder implements Decoder {
     const method = list.find(Pseudo.METHOD);
     // Trailers of a stream that was not seen, or a block of which too much is unknown.
     if (method < 0 && (list.find(Pseudo.PATH) < 0 || !list.incomplete)) return null;
-    if (this.streams.size >= this.options.maxPending) return null;
+    if (this.streams.size >= this.options.maxPending) this.endOldest();
     const older = this.streams.get(id);
     if (older !== undefined) this.end(older, StatusValue.INCOMPLETE, false, -1);
     const stream = this.free.pop() ?? new Stream();
@@ -428,15 +459,57 @@ export class Http2Decoder implements Decoder {
     }
     stream.requestHeaderBytes = half.blockFrameBytes;
     exchange.envelope.raw(VERSION);
-    const { application } = this;
-    stream.call = application === null ? null : application.open(stream, list);
-    if (stream.call === null) writeRequest(stream, list);
-    else exchange.detailTag = application!.detailTag;
+    this.sort(stream, exchange);
     writeFields(stream, list, Http2Tag.requestHeaders, this.options.headers, trace);
     trace.write(exchange.envelope);
     this.streams.set(id, stream);
     this.last = stream;
     return stream;
+  }
+
+  /** Whose is a stream with this request: the application's, or plain HTTP? */
+  private sort(stream: Stream, exchange: Exchange): void {
+    const { application } = this;
+    const call = application === null ? null : application.open(stream, list);
+    if (call !== null) {
+      this.take(stream, exchange, call);
+      return;
+    }
+    const { detail, envelope } = exchange;
+    const detailBefore = detail.length;
+    const envelopeBefore = envelope.length;
+    writeRequest(stream, list);
+    if (application === null || !list.incomplete || !isPost() || fieldOf(list, Field.CONTENT_TYPE) >= 0)
+      return;
+    // The field that tells may be among the unknown ones: both are kept until the stream shows which it is.
+    const plainDetail = detail.bytes.slice(detailBefore, detail.length);
+    const plainEnvelope = envelope.bytes.slice(envelopeBefore, envelope.length);
+    detail.length = detailBefore;
+    envelope.length = envelopeBefore;
+    stream.undecided = {
+      call: application.assume(stream, list),
+      plainDetail,
+      plainEnvelope,
+      callDetail: detail.bytes.slice(detailBefore, detail.length),
+      callEnvelope: envelope.bytes.slice(envelopeBefore, envelope.length),
+    };
+    detail.length = detailBefore;
+    envelope.length = envelopeBefore;
+  }
+
+  private take(stream: Stream, exchange: Exchange, call: Call): void {
+    stream.call = call;
+    exchange.detailTag = this.application!.detailTag;
+    this.hasCalls = true;
+  }
+
+  private decide(stream: Stream, undecided: Undecided, isCall: boolean): void {
+    const exchange = stream.exchange!;
+    stream.undecided = null;
+    exchange.detail.raw(isCall ? undecided.callDetail : undecided.plainDetail);
+    exchange.envelope.raw(isCall ? undecided.callEnvelope : undecided.plainEnvelope);
+    if (isCall) this.take(stream, exchange, undecided.call);
+    else if (stream.statusCode > 0) writeStatus(exchange, stream.statusCode);
   }
 
   private responseBlock(half: Half, stream: Stream, input: Input, last: number): void {
@@ -451,10 +524,16 @@ export class Http2Decoder implements Decoder {
       exchange.responseFirstSegment = half.blockStartSegment;
     }
     this.seen(stream, Direction.SERVER, input, last);
+    const { undecided } = stream;
+    if (undecided !== null) {
+      const claim = this.application!.claims(list);
+      if (claim !== 0) this.decide(stream, undecided, claim > 0);
+      else undecided.call.headers(Direction.SERVER, list);
+    }
     if (!stream.responded && (code > 0 || list.incomplete)) {
       stream.responded = true;
       stream.statusCode = code;
-      if (stream.call === null) writeResponse(stream, list);
+      if (stream.call === null && stream.undecided === null) writeResponse(stream, list);
     }
     stream.call?.headers(Direction.SERVER, list);
     writeFields(stream, list, Http2Tag.responseHeaders, this.options.headers, null);
@@ -479,12 +558,20 @@ export class Http2Decoder implements Decoder {
   private goAway(direction: Direction, lastId: number, code: number): void {
     if (direction === Direction.CLIENT) return;
     for (const stream of [...this.streams.values()]) {
-      if (stream.id > lastId && (stream.id & 1) === 1) this.end(stream, StatusValue.CANCELLED, false, code);
+      if (stream.id <= lastId || (stream.id & 1) === 0) continue;
+      // What a server that shuts down has not begun it refuses; a call is that for every code.
+      const refused = code === ErrorCode.NO_ERROR || stream.call !== null ? ErrorCode.REFUSED_STREAM : code;
+      this.end(stream, StatusValue.CANCELLED, false, refused);
     }
   }
 
   private end(stream: Stream, status: number, ended: boolean, resetCode: number): void {
     const exchange = stream.exchange!;
+    const { undecided } = stream;
+    if (undecided !== null) {
+      const framing = undecided.call.framing();
+      this.decide(stream, undecided, framing > 0 || (framing === 0 && this.hasCalls));
+    }
     this.streams.delete(stream.id);
     if (this.last === stream) this.last = null;
     for (const half of this.halves) if (half.stream === stream) half.stream = null;
@@ -517,14 +604,14 @@ export class Http2Decoder implements Decoder {
     }
     const code = stream.statusCode;
     if (ended) {
-      if (!stream.responded) return StatusValue.INCOMPLETE;
+      // A status that was not seen may be any.
+      if (!stream.responded || code === 0) return StatusValue.INCOMPLETE;
       if (code < 400) return StatusValue.OK;
       writeErrorType(exchange, code);
       return StatusValue.ERROR;
     }
     // A response that is whole but for END_STREAM: the server wants no more of the request (section 8.1).
-    if (resetCode === ErrorCode.NO_ERROR && stream.responded)
-      return code >= 400 ? StatusValue.ERROR : StatusValue.OK;
+    if (resetCode === ErrorCode.NO_ERROR && code > 0) return code >= 400 ? StatusValue.ERROR : StatusValue.OK;
     if (resetCode >= 0 && resetCode < errorTypes.length) exchange.envelope.raw(errorTypes[resetCode]);
     if (status === StatusValue.NO_RESPONSE && exchange.responseStartNs >= 0) return StatusValue.INCOMPLETE;
     return status;
@@ -570,6 +657,12 @@ export class Http2Decoder implements Decoder {
     }
     return ~Math.max(start, end - FRAME_HEADER_BYTES + 1);
   }
+}
+
+/** The method of `list` is POST, or may be. */
+function isPost(): boolean {
+  const method = list.find(Pseudo.METHOD);
+  return method < 0 || knownMethod(list.values[method], list.starts[method], list.ends[method]) === POST;
 }
 
 function streamCode(bytes: Uint8Array, at: number): number {

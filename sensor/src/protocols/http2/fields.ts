@@ -43,10 +43,7 @@ export function writeRequest(stream: Stream, list: HeaderList): void {
 
 export function writeAuthority(exchange: Exchange, list: HeaderList, index: number): void {
   const { values, starts, ends } = list;
-  let start = starts[index];
-  // userinfo is no part of a host, and may be a secret.
-  for (let i = start; i < ends[index]; i++) if (values[index][i] === 0x40) start = i + 1;
-  if (ends[index] > start) writeHost(exchange, values[index], start, ends[index]);
+  writeHost(exchange, values[index], starts[index], ends[index]);
 }
 
 /** Status and content type of a response that is plain HTTP. */

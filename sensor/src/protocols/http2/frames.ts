@@ -35,7 +35,7 @@ export const ERROR_CODES: readonly string[] = [
   'INADEQUATE_SECURITY',
   'HTTP_1_1_REQUIRED',
 ];
-export const ErrorCode = { NO_ERROR: 0, CANCEL: 8 } as const;
+export const ErrorCode = { NO_ERROR: 0, REFUSED_STREAM: 7, CANCEL: 8 } as const;
 
 /** Flags that a type may have. */
 const FLAGS: readonly number[] = [

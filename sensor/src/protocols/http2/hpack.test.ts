@@ -136,6 +136,21 @@ test('joined in the midst, older entries are unknown, and the table heals', () =
   assert.deepEqual(decode(decoder, 'be bf'), ['custom-key: custom-value', '?: ?']);
 });
 
+test('joined in the midst, the table may be larger than its first size', () => {
+  const decoder = new HpackDecoder(false);
+  const value = 'v'.repeat(100);
+  // Literals with indexing (section 6.2.1): 101 entries of 134 bytes (section 4.1).
+  for (let i = 0; i <= 100; i++) {
+    decode(decoder, Buffer.from(`\x40\x02x${i % 10}\x64${value}`, 'latin1').toString('hex'));
+  }
+  // The oldest is at index 62 + 100: 127 + 35.
+  assert.deepEqual(decode(decoder, 'ff23'), [`x0: ${value}`]);
+  // A size update (section 6.3) says what it is.
+  assert.deepEqual(decode(decoder, '3fe11f be'), [`x0: ${value}`]);
+  const beyond = Buffer.from('ff23', 'hex');
+  assert.equal(decoder.decode(beyond, 0, beyond.length, list), false);
+});
+
 test('an index that cannot be, and bad padding, are errors', () => {
   for (const hex of ['80', 'be', '0081ff00', '40']) {
     const bytes = Buffer.from(hex, 'hex');

@@ -9,6 +9,11 @@ import { STATIC_TABLE } from './tables.js';
 
 /** Section 4.2: the size until the encoder says otherwise. */
 const INITIAL_TABLE_BYTES = 4096;
+/**
+ * Kept where the size was not seen, or the change of it may be lost: the default of browsers. An entry that the
+ * encoder has evicted is never referred to, so that keeping more than it does costs nothing.
+ */
+const UNKNOWN_TABLE_BYTES = 64 << 10;
 /** Sizes that are believed. */
 const MAX_TABLE_BYTES = 1 << 20;
 const ENTRY_OVERHEAD = 32;
@@ -106,7 +111,7 @@ export class HpackDecoder {
   private newest = 0;
   private count = 0;
   private bytes = 0;
-  private maxBytes = INITIAL_TABLE_BYTES;
+  private maxBytes: number;
   /** There may be entries older than those that are known. */
   private older: boolean;
   /** Reading position in the block. */
@@ -114,6 +119,7 @@ export class HpackDecoder {
 
   constructor(fromStart: boolean) {
     this.older = !fromStart;
+    this.maxBytes = fromStart ? INITIAL_TABLE_BYTES : UNKNOWN_TABLE_BYTES;
   }
 
   /** A block was lost: all that is known of the table is no longer where it was. */
@@ -122,6 +128,7 @@ export class HpackDecoder {
     this.count = 0;
     this.bytes = 0;
     this.older = true;
+    this.maxBytes = Math.max(this.maxBytes, UNKNOWN_TABLE_BYTES);
   }
 
   /** Decodes the block [start, end) into `list`. False where it is malformed; then the table is forgotten. */

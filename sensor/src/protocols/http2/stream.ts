@@ -16,6 +16,8 @@ export interface Call {
    * response did not come to its end, and `resetCode` the code of RST_STREAM, -1 without one.
    */
   finish(stream: Stream, status: number, ended: boolean, resetCode: number): number;
+  /** Is DATA of the request framed as this application frames it? 1 yes, -1 no, 0 unknown. */
+  framing(): number;
 }
 
 /** What streams may be besides plain HTTP. */
@@ -24,12 +26,26 @@ export interface Application {
   readonly detailTag: number;
   /** Takes over a stream with these request fields, and writes what they say; null where it is not its own. */
   open(stream: Stream, list: HeaderList): Call | null;
+  /** Takes these request fields for its own, the one that would tell being unknown. */
+  assume(stream: Stream, list: HeaderList): Call;
+  /** Do response fields say whose the stream is? 1 this application's, -1 another's, 0 unknown. */
+  claims(list: HeaderList): number;
+}
+
+/** What a request says, encoded, for as long as it is not known whether the stream is plain HTTP. */
+export interface Undecided {
+  readonly call: Call;
+  readonly plainDetail: Uint8Array;
+  readonly plainEnvelope: Uint8Array;
+  readonly callDetail: Uint8Array;
+  readonly callEnvelope: Uint8Array;
 }
 
 export class Stream {
   id = 0;
   exchange: Exchange | null = null;
   call: Call | null = null;
+  undecided: Undecided | null = null;
   statusCode = 0;
   requestEnded = false;
   /** The final response's header block was seen. */
@@ -47,6 +63,7 @@ export class Stream {
     this.id = id;
     this.exchange = null;
     this.call = null;
+    this.undecided = null;
     this.statusCode = 0;
     this.requestEnded = false;
     this.responded = false;
