@@ -138,6 +138,11 @@ const cases: readonly Case[] = [
     steps: [c(Buffer.concat([int32(44), int32(80_877_102), int32(7), Buffer.alloc(32, 1)]))],
     want: ['cancel OK'],
   },
+  {
+    name: 'a query that ends with the session (FATAL, then no ReadyForQuery) failed with that code',
+    steps: [...login, c(message('Q', 'SELECT a FROM t\0')), s(error('57P01'))],
+    want: ['connect OK 3.0', 'SELECT ERROR 57P01 3.0'],
+  },
 ];
 
 for (const { name, steps, want } of cases) {
@@ -146,6 +151,27 @@ for (const { name, steps, want } of cases) {
     assert.deepEqual(records.map(line), want);
   });
 }
+
+test('backslashes escape in strings while standard_conforming_strings is off', () => {
+  const reported = (value: string) => message('S', `standard_conforming_strings\0${value}\0`);
+  const query = (sql: string) => [
+    c(message('Q', `${sql}\0`)),
+    s(message('T', '\0\0'), message('C', 'SELECT 0\0'), ready),
+  ];
+  const steps = [
+    c(startup(VERSION[3.0], 'user', 'tester')),
+    s(message('R', int32(0)), reported('off'), ready),
+    ...query("SELECT 'it\\'s secret' FROM t"),
+    c(message('Q', 'SET standard_conforming_strings TO on\0')),
+    s(message('C', 'SET\0'), reported('on'), ready),
+    ...query("SELECT 'C:\\', 'secret' FROM t"),
+  ];
+  const { records } = everyCut(postgresql, steps, {}, assert.deepEqual);
+  assert.deepEqual(
+    records.map((record) => (record.detail.value as Postgresql).queryText),
+    ['', 'SELECT ? FROM t', 'SET standard_conforming_strings TO on', 'SELECT ? FROM t'],
+  );
+});
 
 function line(record: RoundTrip): string {
   const detail = record.detail.value as Postgresql;
