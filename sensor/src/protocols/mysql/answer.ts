@@ -122,7 +122,7 @@ export function packet(
       command.stage = Stage.ROWS;
       if (isEof) {
         session.deprecateEof = 0;
-        const status = length === EOF_BYTES ? uint16(bytes, start + 3) : 0;
+        const status = length === EOF_BYTES ? serverStatus(session, bytes, start + 3) : 0;
         if (command.code !== Com.QUERY && (status & ServerStatus.CURSOR_EXISTS) !== 0) {
           return endOfResult(command, status);
         }
@@ -245,7 +245,7 @@ function endOfRows(
   if (length > EOF_BYTES) return ok(command, session, bytes, start, end);
   if (length < EOF_BYTES) return endOfResult(command, 0);
   command.warnings += uint16(bytes, start + 1);
-  return endOfResult(command, uint16(bytes, start + 3));
+  return endOfResult(command, serverStatus(session, bytes, start + 3));
 }
 
 /**
@@ -264,7 +264,7 @@ function ok(command: Command, session: Session, bytes: Uint8Array, start: number
   }
   if (id > 0) command.lastInsertId = id;
   if (at + 2 > end) return endOfResult(command, 0);
-  const status = uint16(bytes, at);
+  const status = serverStatus(session, bytes, at);
   if (at + 4 <= end) command.warnings += uint16(bytes, at + 2);
   if (session.has(Capability.SESSION_TRACK) && (status & ServerStatus.SESSION_STATE_CHANGED) !== 0) {
     const changes = afterString(bytes, at + 4, end);
@@ -275,6 +275,12 @@ function ok(command: Command, session: Session, bytes: Uint8Array, start: number
     }
   }
   return endOfResult(command, status);
+}
+
+function serverStatus(session: Session, bytes: Uint8Array, at: number): number {
+  const status = uint16(bytes, at);
+  session.backslashEscapes = (status & ServerStatus.NO_BACKSLASH_ESCAPES) === 0;
+  return status;
 }
 
 function endOfResult(command: Command, status: number): Progress {

@@ -916,6 +916,29 @@ test('compression that nobody announced: the login was lost', () => {
   );
 });
 
+test('backslashes do not escape while the server says so (SERVER_STATUS_NO_BACKSLASH_ESCAPES)', () => {
+  const text = (record: RoundTrip) => (record.detail.value as Mysql).queryText;
+  const { records } = run([
+    ...PLAIN,
+    c(query("set sql_mode = 'NO_BACKSLASH_ESCAPES'")),
+    s(ok(1, { status: 0x0202 })),
+    c(query("select 'C:\\', 'hidden' from t")),
+    s(packet(1, 1), column(2), eof(3, 0x0202), packet(4, 3, 'abc'), eof(5, 0x0202)),
+    c(query("set sql_mode = ''")),
+    s(ok(1)),
+    c(query("select 'it\\'s hidden' from t")),
+    s(err(1, 1146, 'no')),
+  ]);
+  assert.deepEqual([records[2], records[4]].map(text), ['select ? from t', 'select ? from t']);
+});
+
+test('an error for nobody, when the server ends an idle connection, is understood', () => {
+  // ER_CLIENT_INTERACTION_TIMEOUT of MySQL 8.0.24 and later.
+  const outcome = run([...PLAIN, s(err(0, 4031, '#HY000The client was disconnected'))]);
+  assert.equal(outcome.records.length, 1);
+  assert.equal(outcome.undecodable, 0);
+});
+
 test('no answer, reset, cut answer', () => {
   assert.deepEqual(
     after(PLAIN, [c(query('select 1'))]).map((r) => r.status),

@@ -266,10 +266,10 @@ export class MysqlDecoder implements Decoder {
     switch (code) {
       case Com.QUIT:
       case Com.STMT_SEND_LONG_DATA:
-        return this.passCommand(at, length, read);
+        return this.pass(client, at, length, read);
       case Com.STMT_CLOSE:
         if (read >= 5) session.closeStatement(uint32(bytes, start));
-        return this.passCommand(at, length, read);
+        return this.pass(client, at, length, read);
       case Com.BINLOG_DUMP:
       case Com.BINLOG_DUMP_GTID:
       case Com.TABLE_DUMP:
@@ -302,14 +302,13 @@ export class MysqlDecoder implements Decoder {
     return this.consume(client, command, input, at, length, read);
   }
 
-  /** A command without an answer: no record. */
-  private passCommand(at: number, length: number, read: number): number {
-    const { client } = this;
-    client.skip = length - read;
-    client.continues = length === MAX_PAYLOAD_BYTES;
-    client.owner = null;
-    client.silent = true;
-    client.wireBytes = 0;
+  /** A packet that is understood, and part of no roundtrip. */
+  private pass(lane: Lane, at: number, length: number, read: number): number {
+    lane.skip = length - read;
+    lane.continues = length === MAX_PAYLOAD_BYTES;
+    lane.owner = null;
+    lane.silent = true;
+    lane.wireBytes = 0;
     return at + HEADER_BYTES + read;
   }
 
@@ -319,6 +318,11 @@ export class MysqlDecoder implements Decoder {
     const { server } = this;
     if (this.phase === Phase.GREETING) return this.greeting(input, bytes, at, end, length);
     const command = this.pairing.head;
+    if (command === null && !this.lossy && bytes[at + 3] === 0 && length > 0) {
+      if (end - at <= HEADER_BYTES) return WAIT;
+      // The server ends an idle connection: killed, or waited for too long.
+      if (bytes[at + HEADER_BYTES] === Reply.ERR) return this.pass(server, at, length, 0);
+    }
     if (command === null || (!command.begun && this.precedes(input, at, command))) {
       this.heard = true;
       return this.consume(server, null, input, at, length, 0);
