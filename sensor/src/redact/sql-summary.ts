@@ -83,9 +83,12 @@ export function describeSql(text: Uint8Array): SqlShape {
   const operation = operationOf(tokens);
   const targets: string[] = [];
   let summary = '';
+  let last = '';
   for (const statement of statementsOf(tokens)) {
     const part = summaryOf(statement, targets);
-    if (part === '') continue;
+    // A batch of the same is one.
+    if (part === '' || part === last) continue;
+    last = part;
     const next = summary === '' ? part : `${summary}; ${part}`;
     if (next.length > MAX_SUMMARY_CHARACTERS) break;
     summary = next;
@@ -101,11 +104,16 @@ export function describeSql(text: Uint8Array): SqlShape {
   };
 }
 
-/** Where the statement's verb is: behind a WITH that of the main statement. */
+/** Where the statement's verb is: behind a WITH, or MariaDB's SET STATEMENT … FOR, that of the main statement. */
 function verbAt(tokens: readonly string[]): number {
   let first = 0;
   while (tokens[first] === '(' || tokens[first] === ';') first++;
-  if (tokens[first]?.toUpperCase() !== 'WITH') return first;
+  const word = tokens[first]?.toUpperCase();
+  if (word === 'SET' && tokens[first + 1]?.toUpperCase() === 'STATEMENT') {
+    const at = tokens.findIndex((token) => token.toUpperCase() === 'FOR') + 1;
+    return at > 0 && at < tokens.length ? at : first;
+  }
+  if (word !== 'WITH') return first;
   let depth = 0;
   for (let at = first + 1; at < tokens.length; at++) {
     if (tokens[at] === '(') depth++;

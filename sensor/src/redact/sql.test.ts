@@ -152,6 +152,8 @@ const TEXTS: readonly [dialect: SqlDialect, sql: string, text: string][] = [
     "INSERT INTO t (a, b) VALUES (1, NULL), (DEFAULT, now()), ((SELECT 1), 'x') RETURNING id",
     'INSERT INTO t (a, b) VALUES (?, NULL) RETURNING id',
   ],
+  [POSTGRESQL, 'UPDATE t SET a=1;UPDATE t SET a=2; UPDATE t SET a=3', 'UPDATE t SET a=?;'],
+  [POSTGRESQL, 'SELECT 1; SELECT 2; SELECT a; SELECT 3', 'SELECT ?; SELECT a; SELECT ?'],
   [POSTGRESQL, 'INSERT INTO t VALUES ($1, $2), ($3, $4)', 'INSERT INTO t VALUES ($1, $2)'],
   [MYSQL, 'VALUES ROW(1, NULL), ROW(2, 3) ORDER BY 1', 'VALUES ROW(?, NULL) ORDER BY ?'],
   [
@@ -221,6 +223,8 @@ const SUMMARIES: readonly [
   ['INSERT t VALUES (1)', 'INSERT', 't', 'INSERT t', MYSQL],
   ['REPLACE INTO t SELECT * FROM u', 'REPLACE', 't', 'REPLACE t SELECT u', MYSQL],
   ["SELECT a FROM t INTO OUTFILE 'x'", 'SELECT', 't', 'SELECT t', MYSQL],
+  ['SET STATEMENT max_statement_time=1 FOR SELECT * FROM t', 'SELECT', 't', 'SELECT t', MYSQL],
+  ['UPDATE t SET a=1; UPDATE t SET a=2;UPDATE t SET a=3; DELETE FROM t', 'UPDATE', 't', 'UPDATE t; DELETE t'],
   ['SELECT 1 FROM dual', 'SELECT', '', 'SELECT', MYSQL],
   ['SHOW TABLES FROM db', 'SHOW', '', 'SHOW', MYSQL],
   ['SHOW FULL COLUMNS FROM `t` FROM db', 'SHOW', 't', 'SHOW t', MYSQL],

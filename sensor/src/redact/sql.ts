@@ -94,6 +94,7 @@ const Byte = {
   DOT: 0x2e,
   SLASH: 0x2f,
   QUESTION: 0x3f,
+  SEMICOLON: 0x3b,
   EQUALS: 0x3d,
   LESS: 0x3c,
   GREATER: 0x3e,
@@ -157,6 +158,9 @@ export class SqlShapes {
     /** Behind VALUES: where the first row ends. The others say nothing new. */
     let firstRow = NO_LIST;
     let depth = 0;
+    /** Where the last statement, and the one before it, begin in the text. */
+    let statement = 0;
+    let before = -1;
     this.executable = false;
     while (at < end && to < MAX_TEXT_BYTES - 2) {
       const byte = bytes[at];
@@ -245,8 +249,15 @@ export class SqlShapes {
         if (firstRow === NO_LIST || depth > 0) to = closeUpRows(to);
         else if (firstRow === NO_ROW) firstRow = to;
         else to = firstRow;
+      } else if (byte === Byte.SEMICOLON) {
+        if (before >= 0 && isRepeated(before, statement, to)) to = statement;
+        else {
+          before = statement;
+          statement = to;
+        }
       }
     }
+    if (before >= 0 && isRepeated(before, statement, to, Byte.SEMICOLON)) to = statement;
     if (firstRow >= 0) to = firstRow;
     if (at < end || cut) {
       while (to > 0 && (scratch[to - 1] & 0xc0) === 0x80) to--;
@@ -320,6 +331,17 @@ function withoutSign(to: number): number {
     default:
       return to;
   }
+}
+
+/** The statement [second, to) is that at `first`, but for blanks in front; `end` is what it lacks. */
+function isRepeated(first: number, second: number, to: number, end = 0): boolean {
+  let a = first;
+  let b = second;
+  if (scratch[a] === Byte.SPACE) a++;
+  if (b < to && scratch[b] === Byte.SPACE) b++;
+  if (b === to || second - a !== to - b + (end === 0 ? 0 : 1)) return false;
+  while (b < to) if (scratch[a++] !== scratch[b++]) return false;
+  return true;
 }
 
 /** `(?), (?)` is `(?)`. */
