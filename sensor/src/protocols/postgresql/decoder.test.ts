@@ -59,7 +59,7 @@ interface Case {
   want: readonly string[];
 }
 
-const cases: readonly Case[] = [
+const cases: Case[] = [
   {
     name: 'the version is the one that the server offers instead (NegotiateProtocolVersion)',
     steps: [
@@ -144,6 +144,29 @@ const cases: readonly Case[] = [
     want: ['connect OK 3.0', 'SELECT ERROR 57P01 3.0'],
   },
 ];
+
+const ask = c(message('Q', 'SELECT a FROM t\0'));
+const answer = s(message('T', '\0\0'), message('D', '\0\0'), message('C', 'SELECT 1\0'), ready);
+const turn: readonly Step[] = [ask, answer];
+const lostAnswer: Step = { from: 1, gap: 40 };
+const [asked, unknown] = ['SELECT OK 1 3.0', 'SELECT INCOMPLETE 3.0'];
+cases.push(
+  {
+    name: 'a lost answer costs no other one where the client waits for each',
+    steps: [...login, ...turn, ...turn, ...turn, ...turn, ...turn, ask, lostAnswer, ...turn, ...turn],
+    want: ['connect OK 3.0', ...Array(5).fill(asked), unknown, asked, asked],
+  },
+  {
+    name: 'where nobody knows whether it does, one more',
+    steps: [...login, ...turn, ask, lostAnswer, ...turn, ...turn],
+    want: ['connect OK 3.0', asked, unknown, unknown, asked],
+  },
+  {
+    name: 'where it has sent ahead, all up to a pause',
+    steps: [...login, ...Array(5).fill(turn).flat(), ask, ask, answer, lostAnswer, ...turn, ...turn],
+    want: ['connect OK 3.0', ...Array(6).fill(asked), unknown, unknown, unknown],
+  },
+);
 
 for (const { name, steps, want } of cases) {
   test(name, () => {

@@ -23,6 +23,8 @@ import { endsWithReady, type Step, StepKind, Steps } from './steps.js';
 import {
   BACK_WANTED,
   Back,
+  COMPLETES,
+  ENDS_TURN,
   FRONT_WANTED,
   Front,
   HEADER_BYTES,
@@ -39,6 +41,9 @@ import {
 
 /** Without a pause this long, a client that sends before it has its answers is not paired again after a loss. */
 const QUIET_NS = 1e9;
+/** A client that has waited for its answers so often waits for the next; one that sent ahead once has to do so more often. */
+const SOME_TURNS = 4;
+const MANY_TURNS = 32;
 /** Set in `Exchange.tag` while the operation is to be told by the command tag. */
 const NO_OPERATION = 1;
 /** Set in `Exchange.tag` of a connect: the server may yet answer with an older version. */
@@ -81,7 +86,11 @@ export class PostgresqlDecoder implements Decoder {
   private unsure: boolean;
   private readySeen = false;
   private serverSpokeLast = false;
+  /** The client sends on before it has the ReadyForQuery that it is owed. */
   private overlaps = false;
+  /** How often in a row it has waited for it, and whether its last message is one that is answered with it. */
+  private turns = 0;
+  private turnEnded = false;
   private lastNs = 0;
   /** The server takes COPY data of an Execute: it ignores Sync until CopyDone or CopyFail. */
   private copyIn = false;
@@ -200,6 +209,7 @@ export class PostgresqlDecoder implements Decoder {
     this.readySeen = false;
     this.batchNs = -1;
     this.batchBytes = 0;
+    if (direction === Direction.CLIENT) this.turnEnded = false;
   }
 
   /** What waits may have been answered in the gap. */
@@ -327,7 +337,7 @@ export class PostgresqlDecoder implements Decoder {
   private front(input: Input, type: number, at: number, body: number, stop: number, seen: number): void {
     const { bytes } = input;
     const length = stop - at;
-    this.clientSpeaks(input.timeAt(at));
+    this.clientSpeaks(type, input.timeAt(at));
     switch (type) {
       case Front.QUERY: {
         const exchange = this.open(input, at, stop, Request.QUERY);
@@ -449,10 +459,18 @@ export class PostgresqlDecoder implements Decoder {
   }
 
   /** After a loss, pairing goes on with what the client sends while the server waits for it. */
-  private clientSpeaks(timeNs: number): void {
+  private clientSpeaks(type: number, timeNs: number): void {
+    if (COMPLETES[type] === 0) {
+      this.turn();
+      this.turnEnded = ENDS_TURN[type] === 1;
+    }
     if (this.serverSpokeLast) {
-      if (this.steps.length > 0) this.overlaps = true;
-      else if (this.unsure && !this.lost[Direction.SERVER] && (this.readySeen || this.lastNs === 0)) {
+      if (
+        this.steps.length === 0 &&
+        this.unsure &&
+        !this.lost[Direction.SERVER] &&
+        (this.readySeen || this.lastNs === 0)
+      ) {
         if (!this.overlaps || timeNs - this.lastNs >= QUIET_NS) this.unsure = false;
       }
     } else if (this.unsure && this.lastNs === 0 && !this.connection.fromStart) {
@@ -461,6 +479,20 @@ export class PostgresqlDecoder implements Decoder {
     }
     this.serverSpokeLast = false;
     this.lastNs = timeNs;
+  }
+
+  /** A client that waits for each answer has had those before, be they lost: what it sends is answered next. */
+  private turn(): void {
+    if (this.steps.owedReady > 0) {
+      this.overlaps = true;
+      this.turns = 0;
+    } else if (this.turnEnded && !this.unsure) {
+      if (++this.turns >= MANY_TURNS) this.overlaps = false;
+    } else if (this.turnEnded && !this.overlaps && this.turns >= SOME_TURNS && this.steps.length === 0) {
+      this.unsure = false;
+      // What comes is the beginning of an answer.
+      this.lost[Direction.SERVER] = false;
+    }
   }
 
   private back(input: Input, type: number, at: number, body: number, stop: number, seen: number): void {
