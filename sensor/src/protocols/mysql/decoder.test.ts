@@ -1023,6 +1023,32 @@ test('joined in the middle of an answer: it is not the answer to the next comman
   );
 });
 
+test('joined between a preparation and what runs it: the first answer is that to the preparation', () => {
+  const steps = [
+    c(packet(0, 0x17, u32(0xffffffff), 0, u32(1))),
+    s(packet(1, 0, u32(9), u16(0), u16(0), 0, u16(0))),
+    s(ok(1, { affected: 3 })),
+    c(query('delete from t')),
+    s(ok(1, { affected: 4 })),
+  ];
+  assert.deepEqual(
+    run(steps, { fromStart: false }).records.map((r) => [r.status, told(r).affectedRows]),
+    [
+      [INCOMPLETE, undefined],
+      [OK, 4],
+    ],
+  );
+});
+
+test('joined behind the header of a compressed packet: what is in it is no answer', () => {
+  // As MariaDB Connector/J writes it: the header (1f0000 00 000000) and what is in the packet apart.
+  const execute = packet(0, 0x17, u32(2), 0, u32(1));
+  const answer = ok(1, { affected: 1 });
+  const header = Buffer.of(answer.length, 0, 0, 1, 0, 0, 0);
+  const { records, handOvers } = run([c(execute), s(header, answer)], { fromStart: false });
+  assert.deepEqual([records.map((r) => r.status), handOvers], [[INCOMPLETE], ['opaque']]);
+});
+
 test('joined before the greeting, without a SYN', () => {
   const { records } = run([s(GREETING), c(LOGIN), s(LOGIN_OK)], { fromStart: false });
   assert.deepEqual(

@@ -16,7 +16,7 @@ import { type Command, Stage } from './command.js';
 import { DAMAGED, hasZstd, Unpacker } from './compression.js';
 import { Lane } from './lane.js';
 import { Pairing } from './pairing.js';
-import { Match, matchCommand, matchCompressed, matchFirstCommand } from './probe.js';
+import { Match, matchCommand, matchCompressed, matchCompressedAnswer, matchFirstCommand } from './probe.js';
 import { writeCommand, writeError, writeTls } from './record.js';
 import { describe } from './request.js';
 import { Session } from './session.js';
@@ -293,11 +293,12 @@ export class MysqlDecoder implements Decoder {
     this.pairing.begin(exchange, input, at);
     command.stage = firstStage(code);
     if (code === Com.STMT_FETCH) command.rows = 0;
-    if (doubtful) {
+    describe(command, session, bytes, start, end);
+    // What runs "the last statement" was sent right behind its preparation, which is answered first.
+    if (doubtful || command.lacksStatement) {
       command.doubtful = true;
       this.server.lose();
     }
-    describe(command, session, bytes, start, end);
     writeCommand(exchange, code, command.shape);
     return this.consume(client, command, input, at, length, read);
   }
@@ -538,6 +539,15 @@ export class MysqlDecoder implements Decoder {
     if (command !== null && !command.doubtful && !this.precedes(input, at, command)) {
       if (end - at <= HEADER_BYTES) return WAIT;
       if (bytes[at + 3] === command.answerSequence && uint24(bytes, at) > 0) {
+        if (!this.session.known) {
+          // The header of the client's compressed packet may have been in a segment of its own.
+          const match = matchCompressedAnswer(bytes, at, end);
+          if (match === Match.MORE) return WAIT;
+          if (match === Match.YES) {
+            this.giveUp();
+            return at;
+          }
+        }
         this.server.lost = false;
         return at;
       }

@@ -44,6 +44,7 @@ export function describe(
       const executes = command.code === Com.STMT_EXECUTE || command.code === Com.STMT_BULK_EXECUTE;
       if (id === LAST_STATEMENT) {
         if (executes) command.shape = session.lastShape;
+        command.lacksStatement = session.lastShape === null;
         return;
       }
       command.statementId = id;
