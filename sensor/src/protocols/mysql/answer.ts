@@ -191,9 +191,10 @@ function firstPacket(
   const columns = lenenc(bytes, at, end);
   if (columns <= 0 || columns > MAX_COLUMNS) return Progress.BAD;
   const next = afterLenenc(bytes, at, end);
-  // MARIADB_CLIENT_CACHE_METADATA puts it after.
+  // MARIADB_CLIENT_CACHE_METADATA puts it after; nothing else does.
   let follow = !optional || first === 1;
-  if (session.cachesMetadata && next < end) follow = bytes[next] !== 0;
+  const isCached = session.known ? session.cachesMetadata : next + 1 === end && bytes[next] <= 1;
+  if (isCached && next < end) follow = bytes[next] !== 0;
   else if (next !== end) return Progress.BAD;
   command.resultSets++;
   if (command.resultSets === 1) command.columns = columns;

@@ -1023,6 +1023,27 @@ test('joined in the middle of an answer: it is not the answer to the next comman
   );
 });
 
+test('joined in the middle: MariaDB says behind the count whether definitions follow', () => {
+  const execute = c(packet(0, 0x17, u32(7), 0, u32(1)));
+  const row = packet(2, 0, 0, 1);
+  const steps = [
+    execute,
+    s(packet(1, 1, 1), column(2), packet(3, 0, 0, 1), ok(4, { head: 0xfe })),
+    execute,
+    s(packet(1, 1, 0), row, ok(3, { head: 0xfe })),
+    execute,
+    s(packet(1, 1, 0), ok(2, { head: 0xfe })),
+  ];
+  assert.deepEqual(
+    run(steps, { fromStart: false }).records.map((r) => [r.status, told(r).returnedRows ?? 0]),
+    [
+      [OK, 1],
+      [OK, 1],
+      [OK, 0],
+    ],
+  );
+});
+
 test('joined between a preparation and what runs it: the first answer is that to the preparation', () => {
   const steps = [
     c(packet(0, 0x17, u32(0xffffffff), 0, u32(1))),
