@@ -7,6 +7,8 @@ const MAX_TARGETS = 8;
 
 const TOKEN = /"(?:[^"]|"")*"|`(?:[^`]|``)*`|[\p{L}_][\p{L}\p{N}_$]*|[().,;]|[^\s]/gu;
 const VERBS = new Set(['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'MERGE', 'REPLACE']);
+/** Behind these a verb is part of a clause. */
+const CLAUSES = new Set(['FOR', 'KEY', 'ON', 'DO', 'DUPLICATE', 'THEN', 'OR', 'BEFORE', 'AFTER']);
 /** Behind these comes a table. */
 const BEFORE_TABLE = new Set([
   'FROM',
@@ -22,7 +24,12 @@ const BEFORE_TABLE = new Set([
   'LOCK',
   'DESCRIBE',
   'DESC',
+  'INSERT',
 ]);
+/** Of these, those that are words of other clauses too: `ORDER BY a DESC NULLS LAST`, `LOCK IN SHARE MODE`. */
+const HEADS = new Set(['TABLE', 'COPY', 'TRUNCATE', 'VIEW', 'REPLACE', 'LOCK', 'DESCRIBE', 'DESC']);
+/** `REFRESH MATERIALIZED VIEW`, `CREATE OR REPLACE TEMP VIEW`. */
+const MAX_HEAD_WORDS = 4;
 /** These may stand between. */
 const NOISE = new Set([
   'ONLY',
@@ -42,7 +49,7 @@ const NOISE = new Set([
 ]);
 /** Words that end a list of tables: none of them is one. */
 const KEYWORDS = new Set(
-  'JOIN STRAIGHT_JOIN FROM INTO USING WHERE SET VALUES SELECT ON GROUP ORDER LIMIT HAVING UNION RETURNING INNER LEFT RIGHT FULL CROSS NATURAL OUTER AS DEFAULT DUPLICATE FOR WITH WINDOW FETCH OFFSET'.split(
+  'JOIN STRAIGHT_JOIN FROM INTO USING WHERE SET VALUES SELECT ON GROUP ORDER LIMIT HAVING UNION RETURNING INNER LEFT RIGHT FULL CROSS NATURAL OUTER AS DEFAULT DUPLICATE FOR WITH WINDOW FETCH OFFSET OUTFILE DUMPFILE'.split(
     ' ',
   ),
 );
@@ -59,6 +66,15 @@ const MODIFIERS = new Set(
   ),
 );
 
+/** Their FROM names a cursor, an account or a file; they have no tables. */
+const WITHOUT_TABLES = new Set(['FETCH', 'MOVE', 'CLOSE', 'GRANT', 'REVOKE', 'IMPORT']);
+/** What is made, or dropped, ON a table. */
+const ON_TABLE = new Set(['INDEX', 'TRIGGER', 'POLICY']);
+/** Statements are part of their definition. */
+const WITH_BODY = new Set(['FUNCTION', 'PROCEDURE', 'TRIGGER', 'EVENT']);
+/** `SHOW COLUMNS FROM a_table`; other things are shown FROM a database. */
+const SHOWN_OF_TABLE = new Set(['COLUMNS', 'FIELDS', 'INDEX', 'INDEXES', 'KEYS']);
+
 const decoder = new TextDecoder();
 const encoder = new TextEncoder();
 
@@ -67,12 +83,17 @@ export function describeSql(text: Uint8Array): SqlShape {
   const operation = operationOf(tokens);
   const targets: string[] = [];
   let summary = '';
+  let last = '';
   for (const statement of statementsOf(tokens)) {
     const part = summaryOf(statement, targets);
-    if (part === '') continue;
+    // A batch of the same is one.
+    if (part === '' || part === last) continue;
+    last = part;
     const next = summary === '' ? part : `${summary}; ${part}`;
     if (next.length > MAX_SUMMARY_CHARACTERS) break;
     summary = next;
+    const [verb, made] = part.split(' ', 2);
+    if (verb === 'CREATE' && WITH_BODY.has(made)) break;
   }
   return {
     text,
@@ -83,21 +104,30 @@ export function describeSql(text: Uint8Array): SqlShape {
   };
 }
 
-/** The statement's verb: behind a WITH that of the main statement, with its object for CREATE and the like. */
+/** Where the statement's verb is: behind a WITH, or MariaDB's SET STATEMENT … FOR, that of the main statement. */
+function verbAt(tokens: readonly string[]): number {
+  let first = 0;
+  while (tokens[first] === '(' || tokens[first] === ';') first++;
+  const word = tokens[first]?.toUpperCase();
+  if (word === 'SET' && tokens[first + 1]?.toUpperCase() === 'STATEMENT') {
+    const at = tokens.findIndex((token) => token.toUpperCase() === 'FOR') + 1;
+    return at > 0 && at < tokens.length ? at : first;
+  }
+  if (word !== 'WITH') return first;
+  let depth = 0;
+  for (let at = first + 1; at < tokens.length; at++) {
+    if (tokens[at] === '(') depth++;
+    else if (tokens[at] === ')') depth--;
+    else if (depth === 0 && VERBS.has(tokens[at].toUpperCase())) return at;
+  }
+  return first;
+}
+
+/** The statement's verb, with its object for CREATE and the like. */
 function operationOf(tokens: readonly string[]): string {
-  let at = 0;
-  while (tokens[at] === '(' || tokens[at] === ';') at++;
+  const at = verbAt(tokens);
   const first = (tokens[at] ?? '').toUpperCase();
   if (!/^[A-Z]/.test(first)) return '';
-  if (first === 'WITH') {
-    let depth = 0;
-    for (const token of tokens.slice(at + 1)) {
-      if (token === '(') depth++;
-      else if (token === ')') depth--;
-      else if (depth === 0 && VERBS.has(token.toUpperCase())) return token.toUpperCase();
-    }
-    return first;
-  }
   if (WITH_OBJECT.has(first)) {
     for (const token of tokens.slice(at + 1, at + 8)) {
       const word = token.toUpperCase();
@@ -119,53 +149,94 @@ function* statementsOf(tokens: readonly string[]): Generator<string[]> {
   yield statement;
 }
 
-/** `SELECT a b`: the verbs in their order with their tables; adds the tables to `targets`. */
+/**
+ * `SELECT a b`: the verbs in their order with their tables; adds the tables to `targets`, those of the main
+ * statement first.
+ */
 function summaryOf(tokens: readonly string[], targets: string[]): string {
   const operation = operationOf(tokens);
   if (operation === '') return '';
-  const parts = [operation];
+  const verb = verbAt(tokens);
+  const [first, object = ''] = operation.split(' ');
+  if (WITHOUT_TABLES.has(first)) return operation;
+  if (first !== 'SHOW' && ON_TABLE.has(object)) return summaryOn(tokens, verb, operation, targets);
+  if (first === 'CREATE' && WITH_BODY.has(object)) return operation;
   const common = commonTables(tokens);
+  const parts: string[] = [];
+  const ofQueries: string[] = [];
   let count = 0;
-  const add = (name: string) => {
-    if (name === '' || common.has(name.toLowerCase())) return;
-    targets.push(name);
+  const add = (name: string, at: number) => {
+    const lower = name.toLowerCase();
+    if (name === '' || lower === 'dual' || common.has(lower)) return;
+    (at < verb ? ofQueries : targets).push(name);
     if (count++ < MAX_TARGETS) parts.push(name);
   };
-  let skipVerb = true;
+  if (!VERBS.has(first)) parts.push(operation);
   for (let i = 0; i < tokens.length; i++) {
     const word = tokens[i].toUpperCase();
     if (VERBS.has(word)) {
-      const isUpdateOf =
-        word === 'UPDATE' && ['FOR', 'KEY', 'ON', 'DUPLICATE'].includes((tokens[i - 1] ?? '').toUpperCase());
-      if (isUpdateOf || (word === 'REPLACE' && !skipVerb && i > 0)) continue;
-      if (!skipVerb && word !== operation) parts.push(word);
-      else if (!skipVerb) parts.push(word);
-      skipVerb = false;
+      if (i !== verb && !isVerb(tokens, i, word)) continue;
+      if (parts.at(-1) !== word) parts.push(word);
     }
     if (!BEFORE_TABLE.has(word) || tokens[i + 1] === undefined) continue;
-    if (word === 'FROM' && isFunctionArgument(tokens, i)) continue;
+    if (HEADS.has(word) && (VERBS.has(first) ? i !== verb : i > verb + MAX_HEAD_WORDS)) continue;
+    if (word === 'USING' && first !== 'DELETE' && first !== 'MERGE') continue;
+    if (word === 'FROM' && !isBeforeTable(tokens, i, first)) continue;
+    const maybeCall = word === 'FROM' || word === 'JOIN' || word === 'USING';
     let at = i + 1;
     while (NOISE.has((tokens[at] ?? '').toUpperCase())) at++;
     for (;;) {
       const [name, next] = nameAt(tokens, at);
-      if (name === '') break;
-      add(name);
+      // A call of a function that returns a table is none.
+      if (name === '' || (maybeCall && tokens[next] === '(')) break;
+      add(name, i);
       at = next;
       // An alias, and a further table behind a comma.
       if ((tokens[at] ?? '').toUpperCase() === 'AS') at++;
       if (isWord(tokens[at]) && !KEYWORDS.has(tokens[at].toUpperCase())) at++;
-      if (tokens[at] !== ',' || word === 'INTO' || word === 'USING') break;
+      if (tokens[at] !== ',' || word === 'INTO' || word === 'INSERT' || word === 'USING') break;
       at++;
     }
     i = Math.max(i, at - 1);
+    if (first === 'SHOW') break;
   }
-  if (count === 0 && operation === 'CALL') add(nameAt(tokens, 1)[0]);
-  return dedupe(parts).join(' ');
+  if (count === 0 && operation === 'CALL') add(nameAt(tokens, verb + 1)[0], verb);
+  targets.push(...ofQueries);
+  return parts.join(' ');
 }
 
-/** The verb is named once where it is the first of all. */
-function dedupe(parts: readonly string[]): string[] {
-  return parts.filter((part, i) => i !== 1 || part !== parts[0]);
+/** `CREATE INDEX … ON a_table`: nothing else in it is a table of its own. */
+function summaryOn(tokens: readonly string[], verb: number, operation: string, targets: string[]): string {
+  const on = tokens.findIndex((token, i) => i > verb && token.toUpperCase() === 'ON');
+  if (on < 0) return operation;
+  const [name] = nameAt(tokens, tokens[on + 1]?.toUpperCase() === 'ONLY' ? on + 2 : on + 1);
+  if (name === '') return operation;
+  targets.push(name);
+  return `${operation} ${name}`;
+}
+
+/** Not FOR UPDATE, ON CONFLICT DO UPDATE, WHEN MATCHED THEN DELETE, OR REPLACE, insert(…). */
+function isVerb(tokens: readonly string[], at: number, word: string): boolean {
+  if (word === 'SELECT') return true;
+  return word !== 'REPLACE' && tokens[at + 1] !== '(' && !CLAUSES.has((tokens[at - 1] ?? '').toUpperCase());
+}
+
+/** Not extract(year FROM x), IS DISTINCT FROM x, COPY t FROM a file, SHOW TABLES FROM a database. */
+function isBeforeTable(tokens: readonly string[], at: number, first: string): boolean {
+  const before = (tokens[at - 1] ?? '').toUpperCase();
+  if (first === 'SHOW') return SHOWN_OF_TABLE.has(before);
+  return (
+    before !== 'DISTINCT' && !isFunctionArgument(tokens, at) && (first !== 'COPY' || isInBrackets(tokens, at))
+  );
+}
+
+function isInBrackets(tokens: readonly string[], at: number): boolean {
+  let depth = 0;
+  for (let i = 0; i < at; i++) {
+    if (tokens[i] === '(') depth++;
+    else if (tokens[i] === ')') depth--;
+  }
+  return depth > 0;
 }
 
 /** extract(year FROM x), substring(x FROM 1), trim(both FROM x). */
@@ -184,9 +255,15 @@ function isFunctionArgument(tokens: readonly string[], at: number): boolean {
 function commonTables(tokens: readonly string[]): Set<string> {
   const names = new Set<string>();
   if (tokens[0]?.toUpperCase() !== 'WITH') return names;
-  for (let i = 1; i + 1 < tokens.length; i++) {
-    if (tokens[i + 1]?.toUpperCase() === 'AS' && isWord(tokens[i]))
-      names.add(unquote(tokens[i]).toLowerCase());
+  for (let i = 2; i + 1 < tokens.length; i++) {
+    if (tokens[i].toUpperCase() !== 'AS') continue;
+    let at = i - 1;
+    // With names of columns: `x (a, b) AS`.
+    if (tokens[at] === ')') {
+      while (at > 0 && tokens[at] !== '(') at--;
+      at--;
+    }
+    if (isWord(tokens[at])) names.add(unquote(tokens[at]).toLowerCase());
   }
   return names;
 }
@@ -200,8 +277,7 @@ function nameAt(tokens: readonly string[], at: number): [name: string, next: num
     name += `.${unquote(tokens[next + 1])}`;
     next += 2;
   }
-  // A call of a function that returns a table.
-  return tokens[next] === '(' && tokens[at - 1]?.toUpperCase() === 'FROM' ? ['', at] : [name, next];
+  return [name, next];
 }
 
 function isWord(token: string | undefined): token is string {

@@ -2,7 +2,15 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { MAX_TEXT_BYTES, MYSQL, POSTGRESQL, type SqlDialect, SqlShapes } from './sql.js';
+import {
+  MAX_TEXT_BYTES,
+  MYSQL,
+  MYSQL_NO_ESCAPES,
+  POSTGRESQL,
+  POSTGRESQL_ESCAPES,
+  type SqlDialect,
+  SqlShapes,
+} from './sql.js';
 
 const decoder = new TextDecoder();
 function shape(dialect: SqlDialect, sql: string) {
@@ -111,7 +119,7 @@ const CASES: [
   [
     MYSQL,
     "INSERT INTO t VALUES (_utf8'secret', x'41', -5)",
-    'INSERT INTO t VALUES (?, -?)',
+    'INSERT INTO t VALUES (?)',
     'INSERT',
     't',
     'INSERT t',
@@ -119,6 +127,119 @@ const CASES: [
   [MYSQL, 'SELECT 5--3', 'SELECT ?--?', 'SELECT', '', 'SELECT'],
   [MYSQL, 'SELECT 1 -- secret', 'SELECT ?', 'SELECT', '', 'SELECT'],
 ];
+
+/** What the manuals' grammars say of where a literal ends, and of what is a name. */
+const TEXTS: readonly [dialect: SqlDialect, sql: string, text: string][] = [
+  // A string that goes on in another line keeps its escapes (4.1.2.2).
+  [POSTGRESQL, "SELECT E'a'\n'b\\'secret', 5 FROM t", 'SELECT ? FROM t'],
+  [POSTGRESQL_ESCAPES, "SELECT 'it\\'s secret' FROM t", 'SELECT ? FROM t'],
+  [MYSQL_NO_ESCAPES, "SELECT 'C:\\', 'secret' FROM t", 'SELECT ? FROM t'],
+  [MYSQL, "SELECT 'it\\'s secret' FROM t", 'SELECT ? FROM t'],
+  [POSTGRESQL, 'SELECT a FROM "open secret', 'SELECT a FROM ?'],
+  [POSTGRESQL, 'SELECT a FROM "open secret""', 'SELECT a FROM ?'],
+  [MYSQL, 'SELECT a FROM `open secret', 'SELECT a FROM ?'],
+  [POSTGRESQL, `SELECT "${'secret'.repeat(60)}"`, 'SELECT ?'],
+  [MYSQL, "SELECT 2*/* it's secret */3, 'x' FROM t", 'SELECT ?* ? FROM t'],
+  [MYSQL, 'SELECT /*!40001 SQL_NO_CACHE */ 2*/*secret*/a FROM t', 'SELECT SQL_NO_CACHE ?* a FROM t'],
+  [
+    POSTGRESQL,
+    'SELECT * FROM t WHERE a = TRUE AND b IN (1, -2, +3)',
+    'SELECT * FROM t WHERE a = ? AND b IN (?)',
+  ],
+  [POSTGRESQL, 'SELECT (-3), a-1, b - 2 FROM t', 'SELECT (?), a-?, b - ? FROM t'],
+  [
+    POSTGRESQL,
+    "INSERT INTO t (a, b) VALUES (1, NULL), (DEFAULT, now()), ((SELECT 1), 'x') RETURNING id",
+    'INSERT INTO t (a, b) VALUES (?, NULL) RETURNING id',
+  ],
+  [POSTGRESQL, 'UPDATE t SET a=1;UPDATE t SET a=2; UPDATE t SET a=3', 'UPDATE t SET a=?;'],
+  [POSTGRESQL, 'SELECT 1; SELECT 2; SELECT a; SELECT 3', 'SELECT ?; SELECT a; SELECT ?'],
+  [POSTGRESQL, 'INSERT INTO t VALUES ($1, $2), ($3, $4)', 'INSERT INTO t VALUES ($1, $2)'],
+  [MYSQL, 'VALUES ROW(1, NULL), ROW(2, 3) ORDER BY 1', 'VALUES ROW(?, NULL) ORDER BY ?'],
+  [
+    MYSQL,
+    'INSERT INTO t VALUES (?, ?), (?, ?) ON DUPLICATE KEY UPDATE a = VALUES(a), b = VALUES(b)',
+    'INSERT INTO t VALUES (?, ?) ON DUPLICATE KEY UPDATE a = VALUES(a), b = VALUES(b)',
+  ],
+  [POSTGRESQL, 'SELECT * FROM (VALUES (1, 2), (3, 4)) v (a, b), u', 'SELECT * FROM (VALUES (?)) v (a, b), u'],
+];
+for (const [dialect, sql, text] of TEXTS) {
+  test(`the text of ${sql.slice(0, 80)}`, () => assert.equal(shape(dialect, sql)[0], text));
+}
+
+test('a list of values has one text, however long', () => {
+  const texts = [2, 500, 20_000].map((rows) => {
+    const row = "(1, NULL, 'secret'), ";
+    return shape(POSTGRESQL, `INSERT INTO t VALUES ${row.repeat(rows)}(1, NULL, 'secret')`)[0];
+  });
+  assert.equal(texts[0], 'INSERT INTO t VALUES (?, NULL, ?)');
+  assert.equal(texts[1], texts[0]);
+  // It is not looked through to its end.
+  assert.equal(texts[2], `${texts[0]}…`);
+});
+
+/** OpenTelemetry's db.operation.name, db.collection.name and db.query.summary, by the statements' grammar. */
+const SUMMARIES: readonly [
+  sql: string,
+  operation: string,
+  table: string,
+  summary: string,
+  dialect?: SqlDialect,
+][] = [
+  [
+    'WITH a AS (SELECT * FROM x), b (c) AS (SELECT * FROM a JOIN y ON a.i=y.i) INSERT INTO z SELECT * FROM b',
+    'INSERT',
+    'z',
+    'SELECT x SELECT y INSERT z SELECT',
+  ],
+  ['WITH RECURSIVE t(n) AS (SELECT 1 UNION SELECT n FROM t) SELECT * FROM t, u', 'SELECT', 'u', 'SELECT u'],
+  ['WITH d AS (DELETE FROM old RETURNING *) SELECT * FROM d', 'SELECT', 'old', 'DELETE old SELECT'],
+  ['INSERT INTO a SELECT x FROM b ON CONFLICT (x) DO UPDATE SET x=1', 'INSERT', 'a', 'INSERT a SELECT b'],
+  ['(SELECT a FROM t1) UNION (SELECT b FROM t2)', 'SELECT', 't1', 'SELECT t1 SELECT t2'],
+  ['EXPLAIN ANALYZE UPDATE users SET a=1', 'EXPLAIN', 'users', 'EXPLAIN UPDATE users'],
+  [
+    'MERGE INTO t USING s ON t.i=s.i WHEN MATCHED THEN UPDATE SET a=1 WHEN NOT MATCHED THEN INSERT (i) VALUES (1)',
+    'MERGE',
+    't',
+    'MERGE t s',
+  ],
+  ['CREATE OR REPLACE VIEW v AS SELECT * FROM t', 'CREATE VIEW', 'v', 'CREATE VIEW v SELECT t'],
+  ['CREATE UNIQUE INDEX i ON s.t USING btree (a)', 'CREATE INDEX', 's.t', 'CREATE INDEX s.t'],
+  [
+    'CREATE TRIGGER g BEFORE UPDATE OF a ON t EXECUTE FUNCTION f()',
+    'CREATE TRIGGER',
+    't',
+    'CREATE TRIGGER t',
+  ],
+  ['ALTER TABLE t ALTER COLUMN a TYPE int USING b::int', 'ALTER TABLE', 't', 'ALTER TABLE t'],
+  // Names of cursors are made up by clients, one after the other.
+  ['FETCH FORWARD 100 FROM "_django_curs_1403_1"', 'FETCH', '', 'FETCH'],
+  ['COPY t (a, b) FROM STDIN', 'COPY', 't', 'COPY t'],
+  ['COPY (SELECT * FROM t) TO STDOUT', 'COPY', 't', 'COPY SELECT t'],
+  ['SELECT a IS DISTINCT FROM b FROM t ORDER BY a DESC NULLS LAST', 'SELECT', 't', 'SELECT t'],
+  ['SELECT * FROM t JOIN unnest(x) ON y = 1', 'SELECT', 't', 'SELECT t'],
+  ['SELECT * FROM t, u FOR UPDATE OF t', 'SELECT', 't', 'SELECT t u'],
+  ['SELECT * FROM t LOCK IN SHARE MODE', 'SELECT', 't', 'SELECT t', MYSQL],
+  ['INSERT t VALUES (1)', 'INSERT', 't', 'INSERT t', MYSQL],
+  ['REPLACE INTO t SELECT * FROM u', 'REPLACE', 't', 'REPLACE t SELECT u', MYSQL],
+  ["SELECT a FROM t INTO OUTFILE 'x'", 'SELECT', 't', 'SELECT t', MYSQL],
+  ['SET STATEMENT max_statement_time=1 FOR SELECT * FROM t', 'SELECT', 't', 'SELECT t', MYSQL],
+  ['UPDATE t SET a=1; UPDATE t SET a=2;UPDATE t SET a=3; DELETE FROM t', 'UPDATE', 't', 'UPDATE t; DELETE t'],
+  ['SELECT 1 FROM dual', 'SELECT', '', 'SELECT', MYSQL],
+  ['SHOW TABLES FROM db', 'SHOW', '', 'SHOW', MYSQL],
+  ['SHOW FULL COLUMNS FROM `t` FROM db', 'SHOW', 't', 'SHOW t', MYSQL],
+  [
+    'CREATE PROCEDURE p() BEGIN SELECT 1; UPDATE t SET a=1; END',
+    'CREATE PROCEDURE',
+    '',
+    'CREATE PROCEDURE',
+    MYSQL,
+  ],
+];
+for (const [sql, operation, table, summary, dialect = POSTGRESQL] of SUMMARIES) {
+  test(`the summary of ${sql}`, () =>
+    assert.deepEqual(shape(dialect, sql).slice(1), [operation, table, summary]));
+}
 
 for (const [dialect, sql, ...expected] of CASES) {
   test(sql, () => assert.deepEqual(shape(dialect, sql), expected));

@@ -34,6 +34,9 @@ export const POSTGRESQL: SqlDialect = {
   executableComments: false,
 };
 
+/** With standard_conforming_strings off. */
+export const POSTGRESQL_ESCAPES: SqlDialect = { ...POSTGRESQL, backslashEscapes: true };
+
 /** MySQL reference manual, sections 11.1 and 11.7. */
 export const MYSQL: SqlDialect = {
   backslashEscapes: true,
@@ -44,6 +47,9 @@ export const MYSQL: SqlDialect = {
   nestedComments: false,
   executableComments: true,
 };
+
+/** With NO_BACKSLASH_ESCAPES in sql_mode. */
+export const MYSQL_NO_ESCAPES: SqlDialect = { ...MYSQL, backslashEscapes: false };
 
 /** What is known of one statement text; bytes are UTF-8 without literals. */
 export interface SqlShape {
@@ -63,6 +69,11 @@ export const MAX_TEXT_BYTES = 4096;
 /** Bytes of a statement that are looked at. */
 export const MAX_SCANNED_BYTES = 64 << 10;
 const DEFAULT_CACHED = 2048;
+/** Longer quoted names are none: servers cut or refuse them beyond 64 characters. */
+const MAX_NAME_BYTES = 2 + 64 * 4;
+/** No list of VALUES is open; else where its first row ends, or NO_ROW. */
+const NO_LIST = -2;
+const NO_ROW = -1;
 
 const Byte = {
   TAB: 0x09,
@@ -83,6 +94,10 @@ const Byte = {
   DOT: 0x2e,
   SLASH: 0x2f,
   QUESTION: 0x3f,
+  SEMICOLON: 0x3b,
+  EQUALS: 0x3d,
+  LESS: 0x3c,
+  GREATER: 0x3e,
   BACKSLASH: 0x5c,
   UNDERSCORE: 0x5f,
   BACKTICK: 0x60,
@@ -99,12 +114,16 @@ for (let byte = 0; byte < 256; byte++) {
     KINDS[byte] = Kind.WORD;
 }
 
+const [TRUE, FALSE, VALUES, ROW] = ['true', 'false', 'values', 'row'].map((word) => Buffer.from(word));
+
 const ELLIPSIS = new TextEncoder().encode('…');
 const scratch = new Uint8Array(MAX_TEXT_BYTES + ELLIPSIS.length);
 
 export class SqlShapes {
   private readonly shapes = new Map<number, SqlShape>();
   private length = 0;
+  /** Inside of an executable comment. */
+  private executable = false;
 
   constructor(
     private readonly dialect: SqlDialect,
@@ -136,6 +155,13 @@ export class SqlShapes {
     let at = start;
     let to = 0;
     let blank = false;
+    /** Behind VALUES: where the first row ends. The others say nothing new. */
+    let firstRow = NO_LIST;
+    let depth = 0;
+    /** Where the last statement, and the one before it, begin in the text. */
+    let statement = 0;
+    let before = -1;
+    this.executable = false;
     while (at < end && to < MAX_TEXT_BYTES - 2) {
       const byte = bytes[at];
       const kind = KINDS[byte];
@@ -154,16 +180,26 @@ export class SqlShapes {
         scratch[to++] = Byte.SPACE;
         blank = false;
       }
+      if (depth === 0 && kind !== Kind.WORD && byte !== Byte.OPEN && byte !== Byte.COMMA) firstRow = NO_LIST;
       if (kind === Kind.WORD) {
         const from = at;
         at++;
         while (at < end && (KINDS[bytes[at]] >= Kind.WORD || bytes[at] === Byte.DOLLAR)) at++;
         const quoted = prefixedString(bytes, from, at, end, dialect);
         if (quoted >= 0) {
-          at = skipString(bytes, quoted, end, dialect.backslashEscapes || (bytes[from] | 0x20) === 0x65);
+          const escapes = dialect.backslashEscapes || (bytes[from] | 0x20) === 0x65;
+          at = skipContinued(bytes, quoted, end, escapes);
           to = literal(to);
           continue;
         }
+        if (isWord(bytes, from, at, TRUE) || isWord(bytes, from, at, FALSE)) {
+          to = literal(to);
+          continue;
+        }
+        if (isWord(bytes, from, at, VALUES)) {
+          firstRow = NO_ROW;
+          depth = 0;
+        } else if (depth === 0 && !isWord(bytes, from, at, ROW)) firstRow = NO_LIST;
         for (let i = from; i < at && to < MAX_TEXT_BYTES; i++) scratch[to++] = bytes[i];
         continue;
       }
@@ -172,7 +208,7 @@ export class SqlShapes {
         (byte === Byte.DOT && at + 1 < end && KINDS[bytes[at + 1]] === Kind.DIGIT && !endsWord(to))
       ) {
         at = skipNumber(bytes, at, end);
-        to = literal(to);
+        to = literal(withoutSign(to));
         continue;
       }
       if (byte === Byte.QUOTE || (byte === Byte.DOUBLE_QUOTE && dialect.doubleQuotedStrings)) {
@@ -182,6 +218,12 @@ export class SqlShapes {
       }
       if (byte === Byte.DOUBLE_QUOTE || (byte === Byte.BACKTICK && dialect.backtickIdentifiers)) {
         const stop = skipString(bytes, at, end, false);
+        if (isOpen || stop - at > MAX_NAME_BYTES) {
+          // No name: it is open, or too long for one.
+          at = stop;
+          to = literal(to);
+          continue;
+        }
         while (at < stop && to < MAX_TEXT_BYTES) scratch[to++] = bytes[at++];
         at = stop;
         continue;
@@ -201,8 +243,22 @@ export class SqlShapes {
       }
       scratch[to++] = byte;
       at++;
-      if (byte === Byte.CLOSE) to = closeUpRows(to);
+      if (byte === Byte.OPEN) depth++;
+      else if (byte === Byte.CLOSE) {
+        depth--;
+        if (firstRow === NO_LIST || depth > 0) to = closeUpRows(to);
+        else if (firstRow === NO_ROW) firstRow = to;
+        else to = firstRow;
+      } else if (byte === Byte.SEMICOLON) {
+        if (before >= 0 && isRepeated(before, statement, to)) to = statement;
+        else {
+          before = statement;
+          statement = to;
+        }
+      }
     }
+    if (before >= 0 && isRepeated(before, statement, to, Byte.SEMICOLON)) to = statement;
+    if (firstRow >= 0) to = firstRow;
     if (at < end || cut) {
       while (to > 0 && (scratch[to - 1] & 0xc0) === 0x80) to--;
       if (to > 0 && scratch[to - 1] >= 0xc0) to--;
@@ -229,13 +285,15 @@ export class SqlShapes {
         if (dialect.executableComments && at + 2 < end && bytes[at + 2] === Byte.EXCLAMATION) {
           let from = at + 3;
           while (from < end && KINDS[bytes[from]] === Kind.DIGIT) from++;
+          this.executable = true;
           return from;
         }
         return blockEnd(bytes, at, end, dialect.nestedComments);
       }
       case Byte.STAR:
-        // The end of an executable comment.
-        return dialect.executableComments && next === Byte.SLASH ? at + 2 : at;
+        if (!this.executable || next !== Byte.SLASH) return at;
+        this.executable = false;
+        return at + 2;
       default:
         return at;
     }
@@ -257,6 +315,35 @@ function literal(to: number): number {
   return to + 1;
 }
 
+/** The sign of a number belongs to it behind what no operand ends in. */
+function withoutSign(to: number): number {
+  let at = to - 1;
+  if (at < 0 || (scratch[at] !== Byte.DASH && scratch[at] !== Byte.PLUS)) return to;
+  const sign = at--;
+  if (at >= 0 && scratch[at] === Byte.SPACE) at--;
+  switch (at < 0 ? 0 : scratch[at]) {
+    case Byte.OPEN:
+    case Byte.COMMA:
+    case Byte.EQUALS:
+    case Byte.LESS:
+    case Byte.GREATER:
+      return sign;
+    default:
+      return to;
+  }
+}
+
+/** The statement [second, to) is that at `first`, but for blanks in front; `end` is what it lacks. */
+function isRepeated(first: number, second: number, to: number, end = 0): boolean {
+  let a = first;
+  let b = second;
+  if (scratch[a] === Byte.SPACE) a++;
+  if (b < to && scratch[b] === Byte.SPACE) b++;
+  if (b === to || second - a !== to - b + (end === 0 ? 0 : 1)) return false;
+  while (b < to) if (scratch[a++] !== scratch[b++]) return false;
+  return true;
+}
+
 /** `(?), (?)` is `(?)`. */
 function closeUpRows(to: number): number {
   if (to < 7 || scratch[to - 2] !== Byte.QUESTION || scratch[to - 3] !== Byte.OPEN) return to;
@@ -266,6 +353,13 @@ function closeUpRows(to: number): number {
   const isRow =
     scratch[at - 1] === Byte.CLOSE && scratch[at - 2] === Byte.QUESTION && scratch[at - 3] === Byte.OPEN;
   return isRow ? at : to;
+}
+
+/** The word [from, to), whatever its case, is `lower`. */
+function isWord(bytes: Uint8Array, from: number, to: number, lower: Uint8Array): boolean {
+  if (to - from !== lower.length) return false;
+  for (let i = 0; i < lower.length; i++) if ((bytes[from + i] | 0x20) !== lower[i]) return false;
+  return true;
 }
 
 /** The text so far ends in a word, so that a dot behind it belongs to a name. */
@@ -302,9 +396,13 @@ function prefixedString(
   return isUnicode && to + 1 < end && bytes[to + 1] === Byte.QUOTE ? to + 1 : -1;
 }
 
+/** The quoted text that was skipped last never ended. */
+let isOpen = false;
+
 /** Position behind the quoted text at `at`, whose quote is doubled inside; `end` where it never ends. */
 function skipString(bytes: Uint8Array, at: number, end: number, escapes: boolean): number {
   const quote = bytes[at];
+  isOpen = false;
   for (let i = at + 1; i < end; i++) {
     const byte = bytes[i];
     if (byte === Byte.BACKSLASH && escapes) i++;
@@ -313,7 +411,22 @@ function skipString(bytes: Uint8Array, at: number, end: number, escapes: boolean
       else return i + 1;
     }
   }
+  isOpen = true;
   return end;
+}
+
+/**
+ * The same; a string that goes on in another line (a quote behind blanks with a line feed) keeps its escapes.
+ * Where none follow, the next string is one of its own, which says no more.
+ */
+function skipContinued(bytes: Uint8Array, at: number, end: number, escapes: boolean): number {
+  let stop = skipString(bytes, at, end, escapes);
+  for (;;) {
+    let next = stop;
+    while (next < end && KINDS[bytes[next]] === Kind.BLANK) next++;
+    if (next === stop || next >= end || bytes[next] !== Byte.QUOTE) return stop;
+    stop = skipString(bytes, next, end, escapes);
+  }
 }
 
 /** 12, 1.5, 1e-9, 0xff, 1_000. */

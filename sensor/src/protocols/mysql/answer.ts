@@ -122,7 +122,7 @@ export function packet(
       command.stage = Stage.ROWS;
       if (isEof) {
         session.deprecateEof = 0;
-        const status = length === EOF_BYTES ? uint16(bytes, start + 3) : 0;
+        const status = length === EOF_BYTES ? serverStatus(session, bytes, start + 3) : 0;
         if (command.code !== Com.QUERY && (status & ServerStatus.CURSOR_EXISTS) !== 0) {
           return endOfResult(command, status);
         }
@@ -191,9 +191,10 @@ function firstPacket(
   const columns = lenenc(bytes, at, end);
   if (columns <= 0 || columns > MAX_COLUMNS) return Progress.BAD;
   const next = afterLenenc(bytes, at, end);
-  // MARIADB_CLIENT_CACHE_METADATA puts it after.
+  // MARIADB_CLIENT_CACHE_METADATA puts it after; nothing else does.
   let follow = !optional || first === 1;
-  if (session.cachesMetadata && next < end) follow = bytes[next] !== 0;
+  const isCached = session.known ? session.cachesMetadata : next + 1 === end && bytes[next] <= 1;
+  if (isCached && next < end) follow = bytes[next] !== 0;
   else if (next !== end) return Progress.BAD;
   command.resultSets++;
   if (command.resultSets === 1) command.columns = columns;
@@ -245,7 +246,7 @@ function endOfRows(
   if (length > EOF_BYTES) return ok(command, session, bytes, start, end);
   if (length < EOF_BYTES) return endOfResult(command, 0);
   command.warnings += uint16(bytes, start + 1);
-  return endOfResult(command, uint16(bytes, start + 3));
+  return endOfResult(command, serverStatus(session, bytes, start + 3));
 }
 
 /**
@@ -264,7 +265,7 @@ function ok(command: Command, session: Session, bytes: Uint8Array, start: number
   }
   if (id > 0) command.lastInsertId = id;
   if (at + 2 > end) return endOfResult(command, 0);
-  const status = uint16(bytes, at);
+  const status = serverStatus(session, bytes, at);
   if (at + 4 <= end) command.warnings += uint16(bytes, at + 2);
   if (session.has(Capability.SESSION_TRACK) && (status & ServerStatus.SESSION_STATE_CHANGED) !== 0) {
     const changes = afterString(bytes, at + 4, end);
@@ -275,6 +276,12 @@ function ok(command: Command, session: Session, bytes: Uint8Array, start: number
     }
   }
   return endOfResult(command, status);
+}
+
+function serverStatus(session: Session, bytes: Uint8Array, at: number): number {
+  const status = uint16(bytes, at);
+  session.backslashEscapes = (status & ServerStatus.NO_BACKSLASH_ESCAPES) === 0;
+  return status;
 }
 
 function endOfResult(command: Command, status: number): Progress {

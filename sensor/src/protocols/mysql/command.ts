@@ -40,6 +40,8 @@ export class Command {
   begun = false;
   /** Not known which answer is its own. */
   doubtful = false;
+  /** Runs the statement that was prepared last, whose preparation was not seen. */
+  lacksStatement = false;
   /** Commands that the client sent after it are lost. */
   lossFollows = false;
   /** Definitions still to come. */
@@ -67,6 +69,7 @@ export class Command {
     this.answerSequence = 1;
     this.begun = false;
     this.doubtful = false;
+    this.lacksStatement = false;
     this.lossFollows = false;
     this.remaining = 0;
     this.preparedColumns = 0;

@@ -916,6 +916,29 @@ test('compression that nobody announced: the login was lost', () => {
   );
 });
 
+test('backslashes do not escape while the server says so (SERVER_STATUS_NO_BACKSLASH_ESCAPES)', () => {
+  const text = (record: RoundTrip) => (record.detail.value as Mysql).queryText;
+  const { records } = run([
+    ...PLAIN,
+    c(query("set sql_mode = 'NO_BACKSLASH_ESCAPES'")),
+    s(ok(1, { status: 0x0202 })),
+    c(query("select 'C:\\', 'hidden' from t")),
+    s(packet(1, 1), column(2), eof(3, 0x0202), packet(4, 3, 'abc'), eof(5, 0x0202)),
+    c(query("set sql_mode = ''")),
+    s(ok(1)),
+    c(query("select 'it\\'s hidden' from t")),
+    s(err(1, 1146, 'no')),
+  ]);
+  assert.deepEqual([records[2], records[4]].map(text), ['select ? from t', 'select ? from t']);
+});
+
+test('an error for nobody, when the server ends an idle connection, is understood', () => {
+  // ER_CLIENT_INTERACTION_TIMEOUT of MySQL 8.0.24 and later.
+  const outcome = run([...PLAIN, s(err(0, 4031, '#HY000The client was disconnected'))]);
+  assert.equal(outcome.records.length, 1);
+  assert.equal(outcome.undecodable, 0);
+});
+
 test('no answer, reset, cut answer', () => {
   assert.deepEqual(
     after(PLAIN, [c(query('select 1'))]).map((r) => r.status),
@@ -998,6 +1021,53 @@ test('joined in the middle of an answer: it is not the answer to the next comman
     records.map((r) => [r.status, told(r).affectedRows]),
     [[OK, 4]],
   );
+});
+
+test('joined in the middle: MariaDB says behind the count whether definitions follow', () => {
+  const execute = c(packet(0, 0x17, u32(7), 0, u32(1)));
+  const row = packet(2, 0, 0, 1);
+  const steps = [
+    execute,
+    s(packet(1, 1, 1), column(2), packet(3, 0, 0, 1), ok(4, { head: 0xfe })),
+    execute,
+    s(packet(1, 1, 0), row, ok(3, { head: 0xfe })),
+    execute,
+    s(packet(1, 1, 0), ok(2, { head: 0xfe })),
+  ];
+  assert.deepEqual(
+    run(steps, { fromStart: false }).records.map((r) => [r.status, told(r).returnedRows ?? 0]),
+    [
+      [OK, 1],
+      [OK, 1],
+      [OK, 0],
+    ],
+  );
+});
+
+test('joined between a preparation and what runs it: the first answer is that to the preparation', () => {
+  const steps = [
+    c(packet(0, 0x17, u32(0xffffffff), 0, u32(1))),
+    s(packet(1, 0, u32(9), u16(0), u16(0), 0, u16(0))),
+    s(ok(1, { affected: 3 })),
+    c(query('delete from t')),
+    s(ok(1, { affected: 4 })),
+  ];
+  assert.deepEqual(
+    run(steps, { fromStart: false }).records.map((r) => [r.status, told(r).affectedRows]),
+    [
+      [INCOMPLETE, undefined],
+      [OK, 4],
+    ],
+  );
+});
+
+test('joined behind the header of a compressed packet: what is in it is no answer', () => {
+  // As MariaDB Connector/J writes it: the header (1f0000 00 000000) and what is in the packet apart.
+  const execute = packet(0, 0x17, u32(2), 0, u32(1));
+  const answer = ok(1, { affected: 1 });
+  const header = Buffer.of(answer.length, 0, 0, 1, 0, 0, 0);
+  const { records, handOvers } = run([c(execute), s(header, answer)], { fromStart: false });
+  assert.deepEqual([records.map((r) => r.status), handOvers], [[INCOMPLETE], ['opaque']]);
 });
 
 test('joined before the greeting, without a SYN', () => {

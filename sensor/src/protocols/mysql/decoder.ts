@@ -16,7 +16,7 @@ import { type Command, Stage } from './command.js';
 import { DAMAGED, hasZstd, Unpacker } from './compression.js';
 import { Lane } from './lane.js';
 import { Pairing } from './pairing.js';
-import { Match, matchCommand, matchCompressed, matchFirstCommand } from './probe.js';
+import { Match, matchCommand, matchCompressed, matchCompressedAnswer, matchFirstCommand } from './probe.js';
 import { writeCommand, writeError, writeTls } from './record.js';
 import { describe } from './request.js';
 import { Session } from './session.js';
@@ -266,10 +266,10 @@ export class MysqlDecoder implements Decoder {
     switch (code) {
       case Com.QUIT:
       case Com.STMT_SEND_LONG_DATA:
-        return this.passCommand(at, length, read);
+        return this.pass(client, at, length, read);
       case Com.STMT_CLOSE:
         if (read >= 5) session.closeStatement(uint32(bytes, start));
-        return this.passCommand(at, length, read);
+        return this.pass(client, at, length, read);
       case Com.BINLOG_DUMP:
       case Com.BINLOG_DUMP_GTID:
       case Com.TABLE_DUMP:
@@ -293,23 +293,23 @@ export class MysqlDecoder implements Decoder {
     this.pairing.begin(exchange, input, at);
     command.stage = firstStage(code);
     if (code === Com.STMT_FETCH) command.rows = 0;
-    if (doubtful) {
+    describe(command, session, bytes, start, end);
+    // What runs "the last statement" was sent right behind its preparation, which is answered first.
+    if (doubtful || command.lacksStatement) {
       command.doubtful = true;
       this.server.lose();
     }
-    describe(command, session, bytes, start, end);
     writeCommand(exchange, code, command.shape);
     return this.consume(client, command, input, at, length, read);
   }
 
-  /** A command without an answer: no record. */
-  private passCommand(at: number, length: number, read: number): number {
-    const { client } = this;
-    client.skip = length - read;
-    client.continues = length === MAX_PAYLOAD_BYTES;
-    client.owner = null;
-    client.silent = true;
-    client.wireBytes = 0;
+  /** A packet that is understood, and part of no roundtrip. */
+  private pass(lane: Lane, at: number, length: number, read: number): number {
+    lane.skip = length - read;
+    lane.continues = length === MAX_PAYLOAD_BYTES;
+    lane.owner = null;
+    lane.silent = true;
+    lane.wireBytes = 0;
     return at + HEADER_BYTES + read;
   }
 
@@ -319,6 +319,11 @@ export class MysqlDecoder implements Decoder {
     const { server } = this;
     if (this.phase === Phase.GREETING) return this.greeting(input, bytes, at, end, length);
     const command = this.pairing.head;
+    if (command === null && !this.lossy && bytes[at + 3] === 0 && length > 0) {
+      if (end - at <= HEADER_BYTES) return WAIT;
+      // The server ends an idle connection: killed, or waited for too long.
+      if (bytes[at + HEADER_BYTES] === Reply.ERR) return this.pass(server, at, length, 0);
+    }
     if (command === null || (!command.begun && this.precedes(input, at, command))) {
       this.heard = true;
       return this.consume(server, null, input, at, length, 0);
@@ -534,6 +539,15 @@ export class MysqlDecoder implements Decoder {
     if (command !== null && !command.doubtful && !this.precedes(input, at, command)) {
       if (end - at <= HEADER_BYTES) return WAIT;
       if (bytes[at + 3] === command.answerSequence && uint24(bytes, at) > 0) {
+        if (!this.session.known) {
+          // The header of the client's compressed packet may have been in a segment of its own.
+          const match = matchCompressedAnswer(bytes, at, end);
+          if (match === Match.MORE) return WAIT;
+          if (match === Match.YES) {
+            this.giveUp();
+            return at;
+          }
+        }
         this.server.lost = false;
         return at;
       }

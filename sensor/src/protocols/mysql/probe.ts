@@ -147,6 +147,25 @@ export function matchCompressed(bytes: Uint8Array, start: number, end: number): 
   return matchCommand(bytes, inner, end, false);
 }
 
+/**
+ * The first packet of an answer, which is compressed: not deflated, so that a packet with the same sequence
+ * id is in it, or deflated by zlib. An OK packet that looks like it would have 256 warnings and more.
+ */
+export function matchCompressedAnswer(bytes: Uint8Array, start: number, end: number): Match {
+  const inner = start + COMPRESSED_HEADER_BYTES;
+  const payloadBytes = uint24(bytes, start);
+  if (payloadBytes <= HEADER_BYTES) return Match.NO;
+  if (end < inner + HEADER_BYTES) return end < start + HEADER_BYTES + payloadBytes ? Match.MORE : Match.NO;
+  const unpackedBytes = uint24(bytes, start + 4);
+  if (unpackedBytes === 0) {
+    const fits = uint24(bytes, inner) + HEADER_BYTES <= payloadBytes && uint24(bytes, inner) > 0;
+    return fits && bytes[inner + 3] === bytes[start + 3] ? Match.YES : Match.NO;
+  }
+  // RFC 1950: deflate with a window of 32 KiB, and a check of the first two bytes.
+  const isZlib = bytes[inner] === 0x78 && (bytes[inner] * 256 + bytes[inner + 1]) % 31 === 0;
+  return isZlib && unpackedBytes > payloadBytes ? Match.YES : Match.NO;
+}
+
 /** COM_PING, COM_STATISTICS or COM_RESET_CONNECTION, and nothing else. */
 function matchShort(bytes: Uint8Array, start: number, end: number): Match {
   const length = end - start;

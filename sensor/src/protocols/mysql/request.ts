@@ -1,6 +1,6 @@
 /** What a command's packet says. */
 import { MysqlTag } from '@packetd/proto';
-import { MYSQL, SqlShapes } from '../../redact/sql.js';
+import { MYSQL, MYSQL_NO_ESCAPES, SqlShapes } from '../../redact/sql.js';
 import { afterAttributes } from './attributes.js';
 import type { Command } from './command.js';
 import { selectedDatabase, userChange } from './selection.js';
@@ -10,7 +10,8 @@ import { Capability, Com, uint32 } from './wire.js';
 /** MariaDB: the statement that was prepared last. */
 const LAST_STATEMENT = 0xffffffff;
 
-const shapes = new SqlShapes(MYSQL);
+const escapeShapes = new SqlShapes(MYSQL);
+const plainShapes = new SqlShapes(MYSQL_NO_ESCAPES);
 
 /** [start, end) is the payload behind the command's first byte, as far as it is read. */
 export function describe(
@@ -20,6 +21,7 @@ export function describe(
   start: number,
   end: number,
 ): void {
+  const shapes = session.backslashEscapes ? escapeShapes : plainShapes;
   switch (command.code) {
     case Com.QUERY: {
       const sql = sqlStart(session, bytes, start, end);
@@ -42,6 +44,7 @@ export function describe(
       const executes = command.code === Com.STMT_EXECUTE || command.code === Com.STMT_BULK_EXECUTE;
       if (id === LAST_STATEMENT) {
         if (executes) command.shape = session.lastShape;
+        command.lacksStatement = session.lastShape === null;
         return;
       }
       command.statementId = id;

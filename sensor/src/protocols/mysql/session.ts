@@ -28,6 +28,8 @@ export class Session {
   mariadbCapabilities = 0;
   /** 1 where CLIENT_DEPRECATE_EOF holds, 0 where not, -1 unknown. */
   deprecateEof = -1;
+  /** Backslashes escape in strings, as the server's last status says. */
+  backslashEscapes = true;
   /** Fields in wire format. */
   private system: Uint8Array = SYSTEM_MYSQL;
   private version: Uint8Array = NOTHING;

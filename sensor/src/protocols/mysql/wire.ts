@@ -102,6 +102,7 @@ export const MariadbCapability = { CACHE_METADATA: 1 << 4 } as const;
 export const ServerStatus = {
   MORE_RESULTS_EXISTS: 0x0008,
   CURSOR_EXISTS: 0x0040,
+  NO_BACKSLASH_ESCAPES: 0x0200,
   SESSION_STATE_CHANGED: 0x4000,
 } as const;
 

@@ -59,7 +59,7 @@ interface Case {
   want: readonly string[];
 }
 
-const cases: readonly Case[] = [
+const cases: Case[] = [
   {
     name: 'the version is the one that the server offers instead (NegotiateProtocolVersion)',
     steps: [
@@ -138,7 +138,35 @@ const cases: readonly Case[] = [
     steps: [c(Buffer.concat([int32(44), int32(80_877_102), int32(7), Buffer.alloc(32, 1)]))],
     want: ['cancel OK'],
   },
+  {
+    name: 'a query that ends with the session (FATAL, then no ReadyForQuery) failed with that code',
+    steps: [...login, c(message('Q', 'SELECT a FROM t\0')), s(error('57P01'))],
+    want: ['connect OK 3.0', 'SELECT ERROR 57P01 3.0'],
+  },
 ];
+
+const ask = c(message('Q', 'SELECT a FROM t\0'));
+const answer = s(message('T', '\0\0'), message('D', '\0\0'), message('C', 'SELECT 1\0'), ready);
+const turn: readonly Step[] = [ask, answer];
+const lostAnswer: Step = { from: 1, gap: 40 };
+const [asked, unknown] = ['SELECT OK 1 3.0', 'SELECT INCOMPLETE 3.0'];
+cases.push(
+  {
+    name: 'a lost answer costs no other one where the client waits for each',
+    steps: [...login, ...turn, ...turn, ...turn, ...turn, ...turn, ask, lostAnswer, ...turn, ...turn],
+    want: ['connect OK 3.0', ...Array(5).fill(asked), unknown, asked, asked],
+  },
+  {
+    name: 'where nobody knows whether it does, one more',
+    steps: [...login, ...turn, ask, lostAnswer, ...turn, ...turn],
+    want: ['connect OK 3.0', asked, unknown, unknown, asked],
+  },
+  {
+    name: 'where it has sent ahead, all up to a pause',
+    steps: [...login, ...Array(5).fill(turn).flat(), ask, ask, answer, lostAnswer, ...turn, ...turn],
+    want: ['connect OK 3.0', ...Array(6).fill(asked), unknown, unknown, unknown],
+  },
+);
 
 for (const { name, steps, want } of cases) {
   test(name, () => {
@@ -146,6 +174,27 @@ for (const { name, steps, want } of cases) {
     assert.deepEqual(records.map(line), want);
   });
 }
+
+test('backslashes escape in strings while standard_conforming_strings is off', () => {
+  const reported = (value: string) => message('S', `standard_conforming_strings\0${value}\0`);
+  const query = (sql: string) => [
+    c(message('Q', `${sql}\0`)),
+    s(message('T', '\0\0'), message('C', 'SELECT 0\0'), ready),
+  ];
+  const steps = [
+    c(startup(VERSION[3.0], 'user', 'tester')),
+    s(message('R', int32(0)), reported('off'), ready),
+    ...query("SELECT 'it\\'s secret' FROM t"),
+    c(message('Q', 'SET standard_conforming_strings TO on\0')),
+    s(message('C', 'SET\0'), reported('on'), ready),
+    ...query("SELECT 'C:\\', 'secret' FROM t"),
+  ];
+  const { records } = everyCut(postgresql, steps, {}, assert.deepEqual);
+  assert.deepEqual(
+    records.map((record) => (record.detail.value as Postgresql).queryText),
+    ['', 'SELECT ? FROM t', 'SET standard_conforming_strings TO on', 'SELECT ? FROM t'],
+  );
+});
 
 function line(record: RoundTrip): string {
   const detail = record.detail.value as Postgresql;

@@ -6,7 +6,7 @@
  * INCOMPLETE.
  */
 import { encodeString, PostgresqlTag, RoundTripTag, StatusValue, WireWriter } from '@packetd/proto';
-import { POSTGRESQL, SqlShapes } from '../../redact/sql.js';
+import { POSTGRESQL, POSTGRESQL_ESCAPES, SqlShapes } from '../../redact/sql.js';
 import { type Connection, type Decoder, type DecoderOptions, Direction, type Input } from '../decoder.js';
 import type { Exchange } from '../exchange.js';
 import { Match, matchFrontend } from './probe.js';
@@ -23,6 +23,8 @@ import { endsWithReady, type Step, StepKind, Steps } from './steps.js';
 import {
   BACK_WANTED,
   Back,
+  COMPLETES,
+  ENDS_TURN,
   FRONT_WANTED,
   Front,
   HEADER_BYTES,
@@ -39,6 +41,9 @@ import {
 
 /** Without a pause this long, a client that sends before it has its answers is not paired again after a loss. */
 const QUIET_NS = 1e9;
+/** A client that has waited for its answers so often waits for the next; one that sent ahead once has to do so more often. */
+const SOME_TURNS = 4;
+const MANY_TURNS = 32;
 /** Set in `Exchange.tag` while the operation is to be told by the command tag. */
 const NO_OPERATION = 1;
 /** Set in `Exchange.tag` of a connect: the server may yet answer with an older version. */
@@ -56,7 +61,10 @@ const [CONNECT, CANCEL, QUERY, EXECUTE, FUNCTION] = [
 const NO_BYTES = new Uint8Array(0);
 
 /** Shared by all sessions of a thread: statements repeat across them. */
-const shapes = new SqlShapes(POSTGRESQL);
+const standardShapes = new SqlShapes(POSTGRESQL);
+const escapeShapes = new SqlShapes(POSTGRESQL_ESCAPES);
+/** Off: backslashes escape in all strings. */
+const STANDARD_STRINGS = 'standard_conforming_strings';
 
 const Stage = {
   /** Start-up packets, which have no type. */
@@ -78,7 +86,11 @@ export class PostgresqlDecoder implements Decoder {
   private unsure: boolean;
   private readySeen = false;
   private serverSpokeLast = false;
+  /** The client sends on before it has the ReadyForQuery that it is owed. */
   private overlaps = false;
+  /** How often in a row it has waited for it, and whether its last message is one that is answered with it. */
+  private turns = 0;
+  private turnEnded = false;
   private lastNs = 0;
   /** The server takes COPY data of an Execute: it ignores Sync until CopyDone or CopyFail. */
   private copyIn = false;
@@ -107,6 +119,7 @@ export class PostgresqlDecoder implements Decoder {
   /** The client has spoken. */
   private begun = false;
   private handedOver = false;
+  private shapes = standardShapes;
 
   constructor(
     private readonly connection: Connection,
@@ -171,6 +184,11 @@ export class PostgresqlDecoder implements Decoder {
       const head = this.steps.length;
       const { exchange } = this.steps.shift();
       if (exchange === null) continue;
+      // An error is the answer, though no ReadyForQuery follows where the server ends the session.
+      if (exchange.status === StatusValue.ERROR) {
+        this.answered(exchange, exchange.responseEndNs, exchange.responseLastSegment, StatusValue.ERROR);
+        continue;
+      }
       const begun = this.answerNs >= 0 && head > 0;
       this.emit(exchange, begun && status !== StatusValue.RESET ? StatusValue.INCOMPLETE : end);
       this.resetAnswer();
@@ -191,6 +209,7 @@ export class PostgresqlDecoder implements Decoder {
     this.readySeen = false;
     this.batchNs = -1;
     this.batchBytes = 0;
+    if (direction === Direction.CLIENT) this.turnEnded = false;
   }
 
   /** What waits may have been answered in the gap. */
@@ -318,13 +337,13 @@ export class PostgresqlDecoder implements Decoder {
   private front(input: Input, type: number, at: number, body: number, stop: number, seen: number): void {
     const { bytes } = input;
     const length = stop - at;
-    this.clientSpeaks(input.timeAt(at));
+    this.clientSpeaks(type, input.timeAt(at));
     switch (type) {
       case Front.QUERY: {
         const exchange = this.open(input, at, stop, Request.QUERY);
         exchange.requestBytes = length;
         const sqlEnd = seen === stop ? stop - 1 : seen;
-        if (!writeShape(exchange, shapes.shape(bytes, body, Math.max(body, sqlEnd))))
+        if (!writeShape(exchange, this.shapes.shape(bytes, body, Math.max(body, sqlEnd))))
           exchange.tag = NO_OPERATION;
         this.push(StepKind.QUERY, exchange);
         return;
@@ -334,7 +353,7 @@ export class PostgresqlDecoder implements Decoder {
         const nameEnd = stringEnd(bytes, body, seen);
         if (nameEnd < 0) return;
         const sqlEnd = stringEnd(bytes, nameEnd + 1, seen);
-        const shape = shapes.shape(bytes, nameEnd + 1, sqlEnd < 0 ? seen : sqlEnd);
+        const shape = this.shapes.shape(bytes, nameEnd + 1, sqlEnd < 0 ? seen : sqlEnd);
         this.statements.set(bytes, body, nameEnd, { shape, name: bytes.slice(body, nameEnd), parameters: 0 });
         const step = this.push(StepKind.PARSE, null);
         if (step === null) return;
@@ -440,10 +459,18 @@ export class PostgresqlDecoder implements Decoder {
   }
 
   /** After a loss, pairing goes on with what the client sends while the server waits for it. */
-  private clientSpeaks(timeNs: number): void {
+  private clientSpeaks(type: number, timeNs: number): void {
+    if (COMPLETES[type] === 0) {
+      this.turn();
+      this.turnEnded = ENDS_TURN[type] === 1;
+    }
     if (this.serverSpokeLast) {
-      if (this.steps.length > 0) this.overlaps = true;
-      else if (this.unsure && !this.lost[Direction.SERVER] && (this.readySeen || this.lastNs === 0)) {
+      if (
+        this.steps.length === 0 &&
+        this.unsure &&
+        !this.lost[Direction.SERVER] &&
+        (this.readySeen || this.lastNs === 0)
+      ) {
         if (!this.overlaps || timeNs - this.lastNs >= QUIET_NS) this.unsure = false;
       }
     } else if (this.unsure && this.lastNs === 0 && !this.connection.fromStart) {
@@ -454,21 +481,36 @@ export class PostgresqlDecoder implements Decoder {
     this.lastNs = timeNs;
   }
 
+  /** A client that waits for each answer has had those before, be they lost: what it sends is answered next. */
+  private turn(): void {
+    if (this.steps.owedReady > 0) {
+      this.overlaps = true;
+      this.turns = 0;
+    } else if (this.turnEnded && !this.unsure) {
+      if (++this.turns >= MANY_TURNS) this.overlaps = false;
+    } else if (this.turnEnded && !this.overlaps && this.turns >= SOME_TURNS && this.steps.length === 0) {
+      this.unsure = false;
+      // What comes is the beginning of an answer.
+      this.lost[Direction.SERVER] = false;
+    }
+  }
+
   private back(input: Input, type: number, at: number, body: number, stop: number, seen: number): void {
     this.serverSpokeLast = true;
     this.lastNs = input.timeNs;
     this.readySeen = type === Back.READY;
     const head = this.steps.head;
     const length = stop - at;
+    if (type === Back.PARAMETER_STATUS) {
+      this.parameter(head, input.bytes, body, seen);
+      return;
+    }
     if (head === null) return;
     switch (type) {
       case Back.NOTIFICATION:
         return;
       case Back.NOTICE:
         this.notices++;
-        return;
-      case Back.PARAMETER_STATUS:
-        if (head.kind === StepKind.CONNECT) this.parameter(head, input.bytes, body, seen);
         return;
       case Back.NEGOTIATE_VERSION:
         if (head.kind === StepKind.CONNECT && seen - body >= 4) {
@@ -551,7 +593,7 @@ export class PostgresqlDecoder implements Decoder {
     // Rows are counted even when there are none: an execution that describes nothing may return some.
     if (this.affected < 0) this.hasRows = true;
     this.steps.shift();
-    this.answered(exchange, input, StatusValue.OK);
+    this.answered(exchange, input.timeNs, input.segment, StatusValue.OK);
   }
 
   private error(head: Step, input: Input, body: number, seen: number): void {
@@ -562,13 +604,15 @@ export class PostgresqlDecoder implements Decoder {
       case StepKind.CONNECT:
         writeError(exchange!, bytes, body, seen);
         this.steps.shift();
-        this.answered(exchange!, input, StatusValue.ERROR);
+        this.answered(exchange!, input.timeNs, input.segment, StatusValue.ERROR);
         return;
       case StepKind.QUERY:
       case StepKind.FUNCTION_CALL:
         // ReadyForQuery is still to come.
         if (exchange!.status !== StatusValue.ERROR) writeError(exchange!, bytes, body, seen);
         exchange!.status = StatusValue.ERROR;
+        exchange!.responseEndNs = input.timeNs;
+        exchange!.responseLastSegment = input.segment;
         return;
       case StepKind.SYNC:
         // A FATAL between queries, or a COPY that failed after its Sync.
@@ -577,7 +621,7 @@ export class PostgresqlDecoder implements Decoder {
         writeError(exchange!, bytes, body, seen);
         this.steps.shift();
         this.failed = true;
-        this.answered(exchange!, input, StatusValue.ERROR);
+        this.answered(exchange!, input.timeNs, input.segment, StatusValue.ERROR);
         break;
       default:
         this.failed = true;
@@ -639,7 +683,8 @@ export class PostgresqlDecoder implements Decoder {
     }
     this.answered(
       exchange,
-      input,
+      input.timeNs,
+      input.segment,
       exchange.status === StatusValue.ERROR ? StatusValue.ERROR : StatusValue.OK,
     );
   }
@@ -667,22 +712,26 @@ export class PostgresqlDecoder implements Decoder {
     this.failedStep = null;
   }
 
-  private parameter(head: Step, bytes: Uint8Array, body: number, seen: number): void {
+  private parameter(head: Step | null, bytes: Uint8Array, body: number, seen: number): void {
     const keyEnd = stringEnd(bytes, body, seen);
     const valueEnd = keyEnd < 0 ? -1 : stringEnd(bytes, keyEnd + 1, seen);
-    if (valueEnd < 0 || head.exchange === null) return;
-    if (Buffer.from(bytes.subarray(body, keyEnd)).toString('latin1') === 'server_version') {
-      head.exchange.detail.text(PostgresqlTag.serverVersion, bytes, keyEnd + 1, valueEnd);
+    if (valueEnd < 0) return;
+    const key = Buffer.from(bytes.subarray(body, keyEnd)).toString('latin1');
+    if (key === STANDARD_STRINGS) {
+      // `on` or `off`.
+      this.shapes = bytes[valueEnd - 1] === 0x66 ? escapeShapes : standardShapes;
+    } else if (key === 'server_version' && head !== null && head.kind === StepKind.CONNECT) {
+      head.exchange!.detail.text(PostgresqlTag.serverVersion, bytes, keyEnd + 1, valueEnd);
     }
   }
 
   /** Writes what the answers said, and emits. */
-  private answered(exchange: Exchange, input: Input, status: number): void {
+  private answered(exchange: Exchange, endNs: number, endSegment: number, status: number): void {
     const { detail } = exchange;
     exchange.responseStartNs = this.answerNs;
-    exchange.responseEndNs = input.timeNs;
+    exchange.responseEndNs = endNs;
     exchange.responseFirstSegment = this.answerSegment;
-    exchange.responseLastSegment = input.segment;
+    exchange.responseLastSegment = endSegment;
     exchange.responseBytes = this.answerBytes;
     if (this.hasRows) detail.uint(PostgresqlTag.returnedRows, this.rows);
     if (this.affected >= 0) detail.uint(PostgresqlTag.affectedRows, this.affected);

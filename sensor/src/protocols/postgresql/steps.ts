@@ -34,6 +34,8 @@ export class Steps {
   private ring: Step[] = Array.from({ length: FIRST_SIZE }, () => new Step());
   private first = 0;
   length = 0;
+  /** Steps among them that end with a ReadyForQuery. */
+  owedReady = 0;
 
   get head(): Step | null {
     return this.length === 0 ? null : this.ring[this.first];
@@ -50,6 +52,7 @@ export class Steps {
     step.kind = kind;
     step.exchange = exchange;
     step.shape = null;
+    if (endsWithReady(kind)) this.owedReady++;
     return step;
   }
 
@@ -58,6 +61,7 @@ export class Steps {
     const step = this.ring[this.first];
     this.first = (this.first + 1) % this.ring.length;
     this.length--;
+    if (endsWithReady(step.kind)) this.owedReady--;
     return step;
   }
 
@@ -70,6 +74,7 @@ export class Steps {
       this.ring[second] = head;
       this.first = second;
       this.length--;
+      if (endsWithReady(kind)) this.owedReady--;
     }
   }
 

@@ -57,6 +57,16 @@ export const Back = {
   NEGOTIATE_VERSION: 0x76,
 } as const;
 
+/** By type: what clients send in answer to a server that waits in the midst of a command, and their farewell. */
+export const COMPLETES = new Uint8Array(256);
+for (const type of [Front.SECRET, Front.COPY_DATA, Front.COPY_DONE, Front.COPY_FAIL, Front.TERMINATE]) {
+  COMPLETES[type] = 1;
+}
+
+/** By type: what is answered with ReadyForQuery. */
+export const ENDS_TURN = new Uint8Array(256);
+for (const type of [Front.QUERY, Front.FUNCTION_CALL, Front.SYNC]) ENDS_TURN[type] = 1;
+
 /** Bytes of SQL that are waited for. */
 const MAX_SQL_BYTES = 64 << 10;
 /** Bytes of names, tags and errors that are waited for. */
