@@ -12,9 +12,9 @@
  *     SocketAddress => family u16, protocol u16 (network order), interface i32, hardware u16, type u8, …
  */
 
-import { type BpfInstruction, compileRules, dropAll } from './bpf.js';
+import { type BpfInstruction, compileFanout, compileRules, dropAll } from './bpf.js';
 import { CaptureError, Clock, type Engine, Frame, type FrameHandler, LinkType } from './engine.js';
-import { Errno, type Libc, loadLibc, SO_ERROR, SocketLevel } from './libc.js';
+import { Errno, type Libc, loadLibc, SO_ATTACH_FILTER, SO_ERROR, SocketLevel } from './libc.js';
 
 export interface AfPacketOptions {
   /** Every interface, or those of these indices. */
@@ -58,11 +58,13 @@ const PacketOption = {
   STATISTICS: 6,
   VERSION: 10,
   FANOUT: 18,
+  FANOUT_DATA: 22,
 } as const;
 const TPACKET_V3 = 2;
 const PACKET_MR_PROMISC = 1;
-const PACKET_FANOUT_HASH = 0;
-/** IPv4 fragments are put together before the hash, for only the first one has ports. */
+/** By the result of a program. */
+const PACKET_FANOUT_CBPF = 6;
+/** IPv4 fragments are put together before, for only the first one has ports. */
 const PACKET_FANOUT_FLAG_DEFRAG = 0x8000;
 
 const PROT_READ_WRITE = 3;
@@ -140,8 +142,13 @@ export function openAfPacket(options: AfPacketOptions): AfPacketCapture {
         }
       }
       if (fanout !== undefined && fanout.size > 1) {
-        const value = (fanout.group & 0xffff) | ((PACKET_FANOUT_HASH | PACKET_FANOUT_FLAG_DEFRAG) << 16);
+        const value = (fanout.group & 0xffff) | ((PACKET_FANOUT_CBPF | PACKET_FANOUT_FLAG_DEFRAG) << 16);
         set(PacketOption.FANOUT, Int32Array.of(value), `join fan-out group ${fanout.group}`);
+        const program = compileFanout();
+        check(
+          setProgram(libc, descriptor, SocketLevel.PACKET, PacketOption.FANOUT_DATA, program),
+          'set the program of the fan-out group',
+        );
       }
       check(attach(libc, descriptor, filter), `attach a filter of ${filter.length} instructions`);
       const ring = new Ring(libc.view(address, ringBytes), blockBytes, blockCount);
@@ -339,8 +346,18 @@ function addPromiscuous(libc: Libc, descriptor: number, interfaceIndex: number):
   );
 }
 
-/** struct sock_filter: code u16, jt u8, jf u8, k u32. */
 function attach(libc: Libc, descriptor: number, program: BpfInstruction[]): number {
+  return setProgram(libc, descriptor, SocketLevel.SOCKET, SO_ATTACH_FILTER, program);
+}
+
+/** struct sock_filter: code u16, jt u8, jf u8, k u32. */
+function setProgram(
+  libc: Libc,
+  descriptor: number,
+  level: number,
+  option: number,
+  program: BpfInstruction[],
+): number {
   const words = new Uint32Array(program.length * 2);
   const halfWords = new Uint16Array(words.buffer);
   const bytes = new Uint8Array(words.buffer);
@@ -350,7 +367,7 @@ function attach(libc: Libc, descriptor: number, program: BpfInstruction[]): numb
     bytes[index * 8 + 3] = jf;
     words[index * 2 + 1] = k;
   });
-  return libc.attachFilter(descriptor, bytes, program.length);
+  return libc.setProgram(descriptor, level, option, bytes, program.length);
 }
 
 function systemError(action: string, errno: number): CaptureError {
