@@ -8,13 +8,14 @@ import { BatchCompleter, makeIdentity } from '@packetd/sensor/publish/identity';
 import { DEFAULT_PUBLISHER, NatsPublisher } from '@packetd/sensor/publish/nats';
 import { Gauge } from 'prom-client';
 import { loadConfig } from './config/load.js';
+import { waitForEnd } from './end.js';
 import { fail } from './fail.js';
 import { jetstreamOptions } from './jetstream-options.js';
 import { ledgerMetrics } from './ledger-metrics.js';
 import { makeLog } from './log.js';
 import { connectNats } from './nats.js';
 import { liveOptions, serverConfig } from './settings.js';
-import { reload, waitForEnd } from './up.js';
+import { reload } from './up.js';
 import { VERSION } from './version.js';
 
 export interface AgentOptions {

@@ -4,12 +4,13 @@ import { Server } from '@packetd/collector/server/server';
 import { Tail } from '@packetd/collector/server/tail';
 import { followStream, JetStreamSource } from '@packetd/collector/source/jetstream';
 import { loadConfig } from './config/load.js';
+import { waitForEnd } from './end.js';
 import { UserError } from './fail.js';
 import { jetstreamOptions } from './jetstream-options.js';
 import { makeLog } from './log.js';
 import { connectNats } from './nats.js';
 import { collectorConfig, serverConfig } from './settings.js';
-import { reload, waitForEnd } from './up.js';
+import { reload } from './up.js';
 
 export interface CollectorOptions {
   config?: string;

@@ -1,18 +1,24 @@
 /** The command line: what there is, and what each option means. The work is in the files it imports on demand. */
 import { Command, Option } from 'commander';
-import { fail } from './fail.js';
+import { fail, UserError } from './fail.js';
+import { MAX_WORKERS } from './limits.js';
 import { VERSION } from './version.js';
 
 const collect = (value: string, before: string[]) => [...before, value];
-const whole = (name: string) => (value: string) => {
-  if (!/^\d+$/.test(value)) fail(new Error(`option ${name}: '${value}' is not a whole number`));
-  return Number(value);
-};
+const whole =
+  (name: string, least: number, most = Number.MAX_SAFE_INTEGER) =>
+  (value: string) => {
+    const number = /^\d+$/.test(value) ? Number(value) : Number.NaN;
+    if (number >= least && number <= most) return number;
+    const range = most === Number.MAX_SAFE_INTEGER ? `from ${least}` : `from ${least} to ${most}`;
+    return fail(new UserError(`option ${name}: '${value}' is not a whole number ${range}`));
+  };
 
 const program = new Command('packetd')
   .description('Watches network traffic and pairs every application request with its response.')
   .version(VERSION, '-V, --version')
-  .showSuggestionAfterError();
+  .showSuggestionAfterError()
+  .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'packetd: ')) });
 
 program
   .command('watch')
@@ -31,7 +37,7 @@ program
   .addOption(new Option('--ipv <version>', 'only this IP version').choices(['v4', 'v6']))
   .option('--no-promisc', 'leave the interfaces out of promiscuous mode')
   .addOption(new Option('--engine <engine>', 'how to capture').choices(['afpacket', 'cap']))
-  .option('--workers <n>', 'threads that share each interface', whole('--workers'), 1)
+  .option('--workers <n>', 'threads that share each interface', whole('--workers', 1, MAX_WORKERS), 1)
   .addOption(
     new Option('--output <format>', 'what to print')
       .choices(['text', 'json', 'records', 'none'])
@@ -39,9 +45,9 @@ program
   )
   .option('--json', 'short for --output json')
   .option('--roundtrips.file <file>', 'write documents to this file, rotated')
-  .option('--roundtrips.size <MB>', 'size at which the file is rotated', whole('--roundtrips.size'), 100)
-  .option('--roundtrips.backups <n>', 'rotated files to keep', whole('--roundtrips.backups'), 10)
-  .option('--count <n>', 'end after this many roundtrips', whole('--count'))
+  .option('--roundtrips.size <MB>', 'size at which the file is rotated', whole('--roundtrips.size', 1), 100)
+  .option('--roundtrips.backups <n>', 'rotated files to keep', whole('--roundtrips.backups', 0), 10)
+  .option('--count <n>', 'end after this many roundtrips', whole('--count', 1))
   .option('--duration <time>', 'end after this time: 30s, 5m, 1h')
   .option('--stats', 'print the ledger as one JSON object on stderr at the end')
   .option('--own', "show packetd's own connections too")

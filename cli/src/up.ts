@@ -1,6 +1,5 @@
 /** packetd up: sensor and collector in one process, a live list in the terminal and a page. */
 import { fork } from 'node:child_process';
-import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Collector } from '@packetd/collector/collector';
@@ -15,6 +14,7 @@ import { LiveCapture } from '@packetd/sensor/live';
 import type { BatchOutput } from '@packetd/sensor/protocols/records';
 import { BatchCompleter, makeIdentity } from '@packetd/sensor/publish/identity';
 import { type Config, loadConfig } from './config/load.js';
+import { waitForEnd } from './end.js';
 import { fail, UserError } from './fail.js';
 import { ledgerMetrics } from './ledger-metrics.js';
 import { makeLog } from './log.js';
@@ -173,8 +173,4 @@ async function replay(
   begun(ledger);
   const { rules, ipVersion, layer4 } = liveOptions(config);
   await decodeFile(path, output, { rules, ipVersion, layer4, decoder: decoderOptions(config), warn, ledger });
-}
-
-export async function waitForEnd(): Promise<void> {
-  await Promise.race([once(process, 'SIGINT'), once(process, 'SIGTERM')]);
 }

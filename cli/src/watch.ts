@@ -2,6 +2,7 @@
 
 import type { Ledger } from '@packetd/sensor/ledger';
 import { parseRule, type Rule } from '@packetd/sensor/rules';
+import { END_SIGNALS } from './end.js';
 import { UserError } from './fail.js';
 import { makeOutput, type Printer } from './output/printer.js';
 
@@ -29,8 +30,7 @@ export async function watch(options: WatchOptions): Promise<void> {
   const durationMs = options.duration === undefined ? 0 : parseDuration(options.duration);
   const stop = new AbortController();
   const end = () => stop.abort();
-  process.once('SIGINT', end);
-  process.once('SIGTERM', end);
+  for (const signal of END_SIGNALS) process.once(signal, end);
   const printer = await makeOutput({
     format: options.json ? 'json' : options.output,
     count: options.count ?? Number.POSITIVE_INFINITY,
@@ -69,7 +69,7 @@ async function live(
       interfaces: options.ifaces,
       engine: options.engine ?? (process.platform === 'linux' ? 'afpacket' : 'cap'),
       promiscuous: options.promisc,
-      workers: Math.max(1, options.workers),
+      workers: options.workers,
       rules,
       ipVersion,
       decoder: {},
@@ -89,12 +89,15 @@ async function live(
   return capture.stop();
 }
 
+/** Longest time of a timer of Node, 24 days. */
+const MAX_DURATION_MS = 2 ** 31 - 1;
+
 /** Milliseconds of '500ms', '30s', '5m', '1h'; a bare number is seconds. */
 export function parseDuration(text: string): number {
   const match = /^(\d+(?:\.\d+)?)(ms|s|m|h)?$/.exec(text);
   if (match === null) throw new UserError(`duration '${text}' cannot be read; write 30s, 5m or 1h`);
-  return (
-    Number(match[1]) *
-    { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }[(match[2] ?? 's') as 'ms' | 's' | 'm' | 'h']
-  );
+  const unit = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }[(match[2] ?? 's') as 'ms' | 's' | 'm' | 'h'];
+  const milliseconds = Number(match[1]) * unit;
+  if (milliseconds >= 1 && milliseconds <= MAX_DURATION_MS) return milliseconds;
+  throw new UserError(`duration '${text}' is out of range; the least is 1ms, the most 596h`);
 }

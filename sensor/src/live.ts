@@ -1,8 +1,14 @@
 /** A live capture: one or more capture threads, their batches given to an output of the main thread. */
 import { Worker } from 'node:worker_threads';
-import { compileRules } from './capture/bpf.js';
+import { type BpfInstruction, compileRules, dropAll } from './capture/bpf.js';
 import { CaptureError, type Engine } from './capture/engine.js';
-import { type InterfaceInfo, listInterfaces, selectInterfaces } from './capture/interfaces.js';
+import {
+  type InterfaceInfo,
+  indicesOf,
+  listInterfaces,
+  matcherOf,
+  selectInterfaces,
+} from './capture/interfaces.js';
 import type { TcpOptions } from './flow/tcp.js';
 import { Count, Ledger } from './ledger.js';
 import { OwnPorts } from './own.js';
@@ -11,7 +17,13 @@ import type { DecoderOptions } from './protocols/decoder.js';
 import type { BatchOutput } from './protocols/records.js';
 import { PROTOCOL_NAMES } from './protocols/registry.js';
 import type { Rule } from './rules.js';
-import { CONTROL_BYTES, Control, type WorkerMessage, type WorkerSettings } from './worker.js';
+import {
+  CONTROL_BYTES,
+  Control,
+  type InterfacesChanged,
+  type WorkerMessage,
+  type WorkerSettings,
+} from './worker.js';
 
 export interface LiveOptions {
   /** 'any', a name, a comma list or a regular expression. */
@@ -49,6 +61,8 @@ interface InThisThread {
 
 /** How often the queue of the engine cap is emptied. */
 const CAP_POLL_MS = 5;
+/** How often it is looked for interfaces that came or went. */
+const INTERFACES_MS = 1000;
 
 export class LiveCapture {
   /** What is watched. */
@@ -59,6 +73,9 @@ export class LiveCapture {
   private readonly threads: Thread[] = [];
   private inThisThread: InThisThread | null = null;
   private unwatch: (() => void) | null = null;
+  /** ifindex of what is watched now, by name. */
+  private indices: Map<string, number>;
+  private interfacesTimer: NodeJS.Timeout | null = null;
   private stopping = false;
   private reject: (error: Error) => void = () => {};
 
@@ -69,6 +86,7 @@ export class LiveCapture {
     private readonly warn: (message: string) => void,
   ) {
     this.interfaces = selectInterfaces(options.interfaces);
+    this.indices = new Map(this.interfaces.map(({ name, index }) => [name, index]));
     this.failed = new Promise((_, reject) => {
       this.reject = reject;
     });
@@ -79,24 +97,21 @@ export class LiveCapture {
   /** Resolves when every thread captures. Rejects with CaptureError. */
   async start(): Promise<void> {
     if (this.options.skipOwn) this.unwatch = this.ownPorts.watchProcess();
-    const loopbackIndex = listInterfaces().find((i) => i.loopback)?.index;
     const any = this.options.interfaces === 'any';
-    const indices = this.interfaces.map((i) => i.index);
-    const filter = compileRules(this.options.rules, {
-      ...this.ruleOptions(),
-      loopbackIndex,
-      interfaces: any ? undefined : indices,
-    });
     if (this.options.engine === 'cap') {
       await this.startInThisThread();
       return;
     }
+    const loopbackIndex = listInterfaces().find((i) => i.loopback)?.index;
+    const filterOf = (interfaces: number[] | undefined): BpfInstruction[] =>
+      compileRules(this.options.rules, { ...this.ruleOptions(), loopbackIndex, interfaces });
+    const indices = [...this.indices.values()];
     const group = (process.pid & 0xffff) ^ (Date.now() & 0xffff);
     const settings = {
       interfaces: any ? ('any' as const) : indices,
       ringMebibytes: this.options.ringMebibytes,
       promiscuous: this.options.promiscuous,
-      filter,
+      filter: filterOf(any ? undefined : indices),
       fanout: this.options.workers > 1 ? { group, size: this.options.workers } : undefined,
       loopbackIndex,
       rules: this.options.rules,
@@ -110,6 +125,34 @@ export class LiveCapture {
       return this.startThread({ ...settings, worker });
     });
     await Promise.all(threads);
+    if (any) return;
+    const matches = matcherOf(this.options.interfaces, this.interfaces);
+    this.interfacesTimer = setInterval(() => this.followInterfaces(matches, filterOf), INTERFACES_MS).unref();
+  }
+
+  /** An interface that is made anew has another number: the capture follows the names. */
+  private followInterfaces(
+    matches: (name: string) => boolean,
+    filterOf: (interfaces: number[]) => BpfInstruction[],
+  ): void {
+    const now = indicesOf(matches);
+    if (now === null) return;
+    const before = this.indices;
+    const gone = [...before.keys()].filter((name) => !now.has(name));
+    const come = [...now].filter(([name, index]) => before.get(name) !== index).map(([name]) => name);
+    if (gone.length + come.length === 0) return;
+    this.indices = now;
+    const interfaces = [...now.values()];
+    const changed: InterfacesChanged = {
+      interfaces,
+      filter: interfaces.length === 0 ? dropAll() : filterOf(interfaces),
+    };
+    for (const { worker, control } of this.threads) {
+      worker.postMessage(changed);
+      Atomics.store(control, Control.INTERFACES_CHANGED, 1);
+    }
+    if (gone.length > 0) this.warn(`${gone.join(', ')} is gone; it is watched again when it comes back`);
+    if (come.length > 0) this.warn(`watching ${come.join(', ')} from now on`);
   }
 
   /** The package cap calls back on the main thread only, so its pipeline runs there too. */
@@ -138,6 +181,7 @@ export class LiveCapture {
   /** Ends the capture: what is open becomes records, then the ledger is final. */
   async stop(): Promise<Ledger> {
     this.stopping = true;
+    if (this.interfacesTimer !== null) clearInterval(this.interfacesTimer);
     for (const { control } of this.threads) Atomics.store(control, Control.STOP, 1);
     await Promise.all(this.threads.map((thread) => thread.stopped));
     await Promise.all(this.threads.map(({ worker }) => worker.terminate()));

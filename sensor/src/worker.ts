@@ -2,7 +2,7 @@
  * A capture thread: reads one engine through one pipeline and hands batches to the main thread. It
  * blocks in `poll`, so it does nothing else; it ends when the main thread sets the stop word.
  */
-import { isMainThread, parentPort, workerData } from 'node:worker_threads';
+import { isMainThread, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { DEFAULT_BLOCK_BYTES, openAfPacket } from './capture/afpacket.js';
 import type { BpfInstruction } from './capture/bpf.js';
 import type { CaptureError, CaptureErrorCode } from './capture/engine.js';
@@ -15,8 +15,8 @@ import { PROTOCOL_NAMES } from './protocols/registry.js';
 import type { Rule } from './rules.js';
 
 /** Words of the control block, an Int32Array. */
-export const Control = { STOP: 0, WAITING_BATCHES: 1 } as const;
-export const CONTROL_BYTES = 8;
+export const Control = { STOP: 0, WAITING_BATCHES: 1, INTERFACES_CHANGED: 2 } as const;
+export const CONTROL_BYTES = 12;
 
 export interface WorkerSettings {
   readonly interfaces: 'any' | number[];
@@ -35,6 +35,12 @@ export interface WorkerSettings {
   readonly layer4: boolean;
   /** Number of this thread. */
   readonly worker: number;
+}
+
+/** What the main thread sends before it sets `INTERFACES_CHANGED`. */
+export interface InterfacesChanged {
+  readonly interfaces: readonly number[];
+  readonly filter: BpfInstruction[];
 }
 
 export type WorkerMessage =
@@ -92,6 +98,13 @@ function run(settings: WorkerSettings): void {
   );
   port.postMessage({ type: 'started' } satisfies WorkerMessage);
   while (Atomics.load(control, Control.STOP) === 0) {
+    if (Atomics.exchange(control, Control.INTERFACES_CHANGED, 0) !== 0) {
+      // This thread has no event loop to speak of: messages are fetched.
+      for (let m = receiveMessageOnPort(port); m !== undefined; m = receiveMessageOnPort(port)) {
+        const { interfaces, filter } = m.message as InterfacesChanged;
+        engine.select(interfaces, filter);
+      }
+    }
     if (!engine.poll(pipeline, POLL_MS)) break;
     ledger.values[Count.kernelDropped] = engine.counters.kernelDropped;
   }

@@ -136,6 +136,13 @@ describe('a mistake is told in one sentence', () => {
     ['a bad port', ['watch', '--proto', 'http;99999'], /'99999' is no port/],
     ['a missing interface', ['watch', '--ifaces', 'nothere0'], /nothere0/],
     ['a bad duration', ['watch', '--duration', 'soon', '--pcap-file', capture], /duration 'soon'/],
+    ['a duration of nothing', ['watch', '--duration', '0', '--pcap-file', capture], /the least is 1ms/],
+    ['a duration beyond timers', ['watch', '--duration', '999999h', '--pcap-file', capture], /the most 596h/],
+    ['no workers', ['watch', '--workers', '0'], /--workers: '0' is not a whole number from 1 to 64/],
+    ['workers by the thousand', ['watch', '--workers', '1000'], /'1000' is not a whole number from 1 to 64/],
+    ['a count that is none', ['watch', '--count', '-1', '--pcap-file', capture], /--count: '-1'/],
+    ['a count of nothing', ['watch', '--count', '0', '--pcap-file', capture], /--count: '0'/],
+    ['an unknown engine', ['watch', '--engine', 'pfring'], /^packetd: option '--engine/],
   ];
   for (const [name, args, expected] of cases) {
     it(name, async () => {

@@ -4,12 +4,16 @@
  */
 import { parseRule } from '@packetd/sensor/rules';
 import { z } from 'zod';
+import { MAX_WORKERS } from '../limits.js';
 
 /** Which commands read a key. `up` reads all. */
 export type Role = 'agent' | 'collector';
 const BOTH: readonly Role[] = ['agent', 'collector'];
 const AGENT: readonly Role[] = ['agent'];
 const COLLECTOR: readonly Role[] = ['collector'];
+
+/** The kernel wants less than 2 GiB. */
+const MAX_RING_MEBIBYTES = 2047;
 
 export interface Key {
   readonly path: string;
@@ -107,14 +111,14 @@ export const KEYS: readonly Key[] = [
   key('sniffer.noPromisc', flag, false, AGENT, 'Leave the interfaces out of promiscuous mode.'),
   key(
     'sniffer.blockNum',
-    z.number().int().min(2),
+    z.number().int().min(2).max(MAX_RING_MEBIBYTES),
     32,
     AGENT,
     'Blocks of 1 MiB in the capture ring of each thread.',
   ),
   key(
     'sniffer.workers',
-    z.number().int().min(1),
+    z.number().int().min(1).max(MAX_WORKERS),
     1,
     AGENT,
     'Capture threads, which share the traffic by connection.',

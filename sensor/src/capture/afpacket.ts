@@ -12,9 +12,9 @@
  *     SocketAddress => family u16, protocol u16 (network order), interface i32, hardware u16, type u8, …
  */
 
-import { type BpfInstruction, compileRules, dropAll } from './bpf.js';
+import { type BpfInstruction, compileFanout, compileRules, dropAll } from './bpf.js';
 import { CaptureError, Clock, type Engine, Frame, type FrameHandler, LinkType } from './engine.js';
-import { Errno, type Libc, loadLibc, SO_ERROR, SocketLevel } from './libc.js';
+import { Errno, type Libc, loadLibc, SO_ATTACH_FILTER, SO_ERROR, SocketLevel } from './libc.js';
 
 export interface AfPacketOptions {
   /** Every interface, or those of these indices. */
@@ -58,11 +58,13 @@ const PacketOption = {
   STATISTICS: 6,
   VERSION: 10,
   FANOUT: 18,
+  FANOUT_DATA: 22,
 } as const;
 const TPACKET_V3 = 2;
 const PACKET_MR_PROMISC = 1;
-const PACKET_FANOUT_HASH = 0;
-/** IPv4 fragments are put together before the hash, for only the first one has ports. */
+/** By the result of a program. */
+const PACKET_FANOUT_CBPF = 6;
+/** IPv4 fragments are put together before, for only the first one has ports. */
 const PACKET_FANOUT_FLAG_DEFRAG = 0x8000;
 
 const PROT_READ_WRITE = 3;
@@ -88,8 +90,14 @@ const TP_STATUS_USER = 1;
 /** Only has to divide the blocks: frames of TPACKET_V3 are as long as they are. */
 const RING_FRAME_BYTES = 2048;
 
+/** A capture whose interfaces can change while it runs. */
+export interface AfPacketCapture extends Engine {
+  /** Captures from the interfaces of these indices from now on; `filter` keeps theirs only. Throws CaptureError. */
+  select(interfaces: readonly number[], filter: BpfInstruction[]): void;
+}
+
 /** Starts to capture. Throws a `CaptureError` that says what is missing. */
-export function openAfPacket(options: AfPacketOptions): Engine {
+export function openAfPacket(options: AfPacketOptions): AfPacketCapture {
   const libc = loadLibc();
   const { interfaces, loopbackIndex, fanout } = options;
   const blockBytes = options.blockBytes ?? DEFAULT_BLOCK_BYTES;
@@ -126,23 +134,26 @@ export function openAfPacket(options: AfPacketOptions): Engine {
     const address = libc.mmap(null, ringBytes, PROT_READ_WRITE, MAP_SHARED, descriptor, 0);
     if (libc.isMapFailed(address)) throw systemError('map the ring', libc.errno());
     try {
-      const bound = wanted?.length === 1 ? wanted[0] : 0;
-      check(libc.bind(descriptor, socketAddress(bound), 20), `bind to interface ${bound || 'any'}`);
+      // To all, for the filter picks and can pick others later: a bound socket goes deaf with its interface.
+      check(libc.bind(descriptor, socketAddress(), 20), 'bind to the interfaces');
       if (options.promiscuous) {
         for (const index of wanted ?? []) {
-          const request = new Int32Array(4);
-          request[0] = index;
-          new Uint16Array(request.buffer)[2] = PACKET_MR_PROMISC;
-          set(PacketOption.ADD_MEMBERSHIP, request, `make interface ${index} promiscuous`);
+          check(addPromiscuous(libc, descriptor, index), `make interface ${index} promiscuous`);
         }
       }
       if (fanout !== undefined && fanout.size > 1) {
-        const value = (fanout.group & 0xffff) | ((PACKET_FANOUT_HASH | PACKET_FANOUT_FLAG_DEFRAG) << 16);
+        const value = (fanout.group & 0xffff) | ((PACKET_FANOUT_CBPF | PACKET_FANOUT_FLAG_DEFRAG) << 16);
         set(PacketOption.FANOUT, Int32Array.of(value), `join fan-out group ${fanout.group}`);
+        const program = compileFanout();
+        check(
+          setProgram(libc, descriptor, SocketLevel.PACKET, PacketOption.FANOUT_DATA, program),
+          'set the program of the fan-out group',
+        );
       }
       check(attach(libc, descriptor, filter), `attach a filter of ${filter.length} instructions`);
       const ring = new Ring(libc.view(address, ringBytes), blockBytes, blockCount);
-      return new AfPacketEngine(libc, descriptor, address, ring, wanted, loopbackIndex ?? -1);
+      const { promiscuous } = options;
+      return new AfPacketEngine(libc, descriptor, address, ring, wanted, promiscuous, loopbackIndex ?? -1);
     } catch (error) {
       libc.munmap(address, ringBytes);
       throw error;
@@ -169,7 +180,7 @@ class Ring {
   }
 }
 
-class AfPacketEngine implements Engine {
+class AfPacketEngine implements AfPacketCapture {
   readonly clock = new Clock();
   readonly counters = { frames: 0, bytes: 0, kernelDropped: 0 };
   private readonly frame = new Frame();
@@ -191,7 +202,8 @@ class AfPacketEngine implements Engine {
     private readonly descriptor: number,
     private readonly address: unknown,
     ring: Ring,
-    private readonly wanted: Int32Array | null,
+    private wanted: Int32Array | null,
+    private readonly promiscuous: boolean,
     private readonly loopbackIndex: number,
   ) {
     this.ring = ring;
@@ -220,6 +232,17 @@ class AfPacketEngine implements Engine {
     this.polling = false;
     if (this.closed) this.release();
     return !this.closed;
+  }
+
+  select(interfaces: readonly number[], filter: BpfInstruction[]): void {
+    const { libc, descriptor, wanted } = this;
+    for (const index of interfaces) {
+      // One that went away again meanwhile is no error.
+      if (this.promiscuous && !wanted?.includes(index)) addPromiscuous(libc, descriptor, index);
+    }
+    // What the ring holds of the interfaces before is kept.
+    this.wanted = Int32Array.of(...new Set([...(wanted ?? []), ...interfaces]));
+    if (attach(libc, descriptor, filter) < 0) throw systemError('attach a filter', libc.errno());
   }
 
   /** From within a handler too: the ring then goes when `poll` ends. */
@@ -274,7 +297,7 @@ class AfPacketEngine implements Engine {
     pollEvents[0] = POLLIN;
     pollEvents[1] = 0;
     libc.poll(pollDescriptor, 1, timeoutMs);
-    // An interface that goes down leaves an error, which would end every wait until it is fetched.
+    // An error would end every wait until it is fetched.
     if ((pollEvents[1] & POLLERR) !== 0) this.getOption(SocketLevel.SOCKET, SO_ERROR, 4);
   }
 
@@ -301,17 +324,40 @@ class AfPacketEngine implements Engine {
   }
 }
 
-/** struct sockaddr_ll. */
-function socketAddress(interfaceIndex: number): Uint8Array {
+/** struct sockaddr_ll of every interface. */
+function socketAddress(): Uint8Array {
   const address = new Uint8Array(20);
   new Uint16Array(address.buffer)[0] = AF_PACKET;
   new DataView(address.buffer).setUint16(2, ETH_P_ALL);
-  new Int32Array(address.buffer)[1] = interfaceIndex;
   return address;
 }
 
-/** struct sock_filter: code u16, jt u8, jf u8, k u32. */
+/** struct packet_mreq: interface i32, type u16, length of the address u16, address. */
+function addPromiscuous(libc: Libc, descriptor: number, interfaceIndex: number): number {
+  const request = new Int32Array(4);
+  request[0] = interfaceIndex;
+  new Uint16Array(request.buffer)[2] = PACKET_MR_PROMISC;
+  return libc.setsockopt(
+    descriptor,
+    SocketLevel.PACKET,
+    PacketOption.ADD_MEMBERSHIP,
+    request,
+    request.byteLength,
+  );
+}
+
 function attach(libc: Libc, descriptor: number, program: BpfInstruction[]): number {
+  return setProgram(libc, descriptor, SocketLevel.SOCKET, SO_ATTACH_FILTER, program);
+}
+
+/** struct sock_filter: code u16, jt u8, jf u8, k u32. */
+function setProgram(
+  libc: Libc,
+  descriptor: number,
+  level: number,
+  option: number,
+  program: BpfInstruction[],
+): number {
   const words = new Uint32Array(program.length * 2);
   const halfWords = new Uint16Array(words.buffer);
   const bytes = new Uint8Array(words.buffer);
@@ -321,7 +367,7 @@ function attach(libc: Libc, descriptor: number, program: BpfInstruction[]): numb
     bytes[index * 8 + 3] = jf;
     words[index * 2 + 1] = k;
   });
-  return libc.attachFilter(descriptor, bytes, program.length);
+  return libc.setProgram(descriptor, level, option, bytes, program.length);
 }
 
 function systemError(action: string, errno: number): CaptureError {

@@ -56,6 +56,13 @@ export const Op = {
   LD_H_INDEXED: 0x48,
   LD_MEM: 0x60,
   ST: 0x02,
+  LDX_MEM: 0x61,
+  /** A = A ^ X, A * k, A >> k. */
+  XOR_X: 0xac,
+  MUL: 0x24,
+  SHIFT_RIGHT: 0x74,
+  /** Ends with A. */
+  RET_A: 0x16,
   /** X = 4 * (byte at k & 15): the length of an IPv4 header. */
   LDX_MSH: 0xb1,
   JA: 0x05,
@@ -112,6 +119,80 @@ export function compileRules(rules: readonly Rule[] | null, options: RuleOptions
   if (exact.length <= MAX_INSTRUCTIONS) return exact;
   const ranges = mergeRanges(groups.flatMap((group) => group.ranges));
   return compile([{ host: null, ranges: widen(ranges, MAX_WIDENED_RANGES) }], options);
+}
+
+const FanoutMemory = { HASH: 0, PORT: 1 } as const;
+/** SKF_NET_OFF: offsets from the network header, wherever the packet begins. */
+const NETWORK = 0xfff00000;
+
+/**
+ * The program that gives a packet to a worker of a fan-out group: its result modulo the workers. Both
+ * directions of a connection get the same. The kernel's own hash takes ports where it sees some, which
+ * sends fragments of IPv6 away from their connection and the directions of VXLAN and Geneve, whose source
+ * ports are made up, to two workers. So TCP goes by addresses and ports, all else by addresses, and what
+ * is not IP at once (tags, PPPoE, MPLS) to the first worker.
+ */
+export function compileFanout(): BpfInstruction[] {
+  const asm = new Assembler();
+  const ipv4 = asm.label();
+  const ipv6 = asm.label();
+  const mix = asm.label();
+  /** A = A ^ scratch. */
+  const fold = (memory: number): void => {
+    asm.emit(Op.LDX_MEM, memory);
+    asm.emit(Op.XOR_X, 0);
+  };
+  const foldWords = (first: number, words: number): void => {
+    asm.emit(Op.LD_W, NETWORK + first);
+    for (let word = 1; word < words; word++) {
+      asm.emit(Op.ST, FanoutMemory.HASH);
+      asm.emit(Op.LD_W, NETWORK + first + word * 4);
+      fold(FanoutMemory.HASH);
+    }
+    asm.emit(Op.ST, FanoutMemory.HASH);
+  };
+  /** X is the length of the header before the ports; 0 in IPv6, whose header has one length. */
+  const foldPorts = (at: number): void => {
+    for (const port of [0, 2]) {
+      if (port === 2) asm.emit(Op.ST, FanoutMemory.PORT);
+      if (at === 0) asm.emit(Op.LDX_MSH, NETWORK);
+      asm.emit(at === 0 ? Op.LD_H_INDEXED : Op.LD_H, NETWORK + at + port);
+    }
+    fold(FanoutMemory.PORT);
+    fold(FanoutMemory.HASH);
+    asm.emit(Op.ST, FanoutMemory.HASH);
+  };
+  asm.emit(Op.LD_W, Ancillary.PROTOCOL);
+  asm.jumpIfEqual(EtherType.IPV4, ipv4);
+  asm.jumpIfEqual(EtherType.IPV6, ipv6);
+  asm.drop();
+
+  asm.place(ipv4);
+  foldWords(12, 2);
+  const portsOfIpv4 = asm.label();
+  asm.emit(Op.LD_B, NETWORK + 9);
+  asm.jumpIfEqual(IpProtocol.TCP, portsOfIpv4);
+  asm.jump(mix);
+  asm.place(portsOfIpv4);
+  foldPorts(0);
+  asm.jump(mix);
+
+  asm.place(ipv6);
+  foldWords(8, 8);
+  const portsOfIpv6 = asm.label();
+  asm.emit(Op.LD_B, NETWORK + 6);
+  asm.jumpIfEqual(IpProtocol.TCP, portsOfIpv6);
+  asm.jump(mix);
+  asm.place(portsOfIpv6);
+  foldPorts(IPV6_HEADER_BYTES);
+
+  // The low bits of addresses and ports differ little: the ports of clients are all even on Linux.
+  asm.place(mix);
+  asm.emit(Op.LD_MEM, FanoutMemory.HASH);
+  asm.emit(Op.MUL, 0x9e3779b1);
+  asm.emit(Op.SHIFT_RIGHT, 16);
+  asm.emit(Op.RET_A, 0);
+  return asm.assemble();
 }
 
 /** The program that keeps nothing. */

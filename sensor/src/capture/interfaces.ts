@@ -56,6 +56,27 @@ export function selectInterfaces(pattern: string, interfaces = listInterfaces())
   throw new CaptureError('NO_INTERFACE', `${what}; there are: ${known}`);
 }
 
+/** Whether a name is of the pattern, which at the start named `selected`: whatever comes later too. */
+export function matcherOf(pattern: string, selected: readonly InterfaceInfo[]): (name: string) => boolean {
+  const names = pattern.split(',').map((name) => name.trim());
+  if (selected.every(({ name }) => names.includes(name))) return (name) => names.includes(name);
+  const expression = toExpression(pattern);
+  return (name) => expression?.test(name) ?? false;
+}
+
+/** ifindex by name of the interfaces that are there and match; null where the platform does not tell. */
+export function indicesOf(matches: (name: string) => boolean): Map<string, number> | null {
+  const names = sysNames();
+  if (names === null) return null;
+  const indices = new Map<string, number>();
+  for (const name of names) {
+    if (!matches(name)) continue;
+    const index = sysNumber(name, 'ifindex');
+    if (index !== null) indices.set(name, index);
+  }
+  return indices;
+}
+
 function describe({ name, up, addresses }: InterfaceInfo): string {
   const details = [...(up ? [] : ['down']), ...addresses].join(' ');
   return details === '' ? name : `${name} (${details})`;
@@ -80,16 +101,19 @@ function sysNames(): string[] | null {
 
 /** None for what is no interface (bonding_masters) or went away meanwhile. */
 function fromSys(name: string): InterfaceInfo[] {
+  const flags = sysNumber(name, 'flags');
+  const index = sysNumber(name, 'ifindex');
+  const mtu = sysNumber(name, 'mtu');
+  if (flags === null || index === null || mtu === null) return [];
+  return [
+    { name, index, addresses: [], up: (flags & IFF_UP) !== 0, loopback: (flags & IFF_LOOPBACK) !== 0, mtu },
+  ];
+}
+
+function sysNumber(name: string, file: string): number | null {
   try {
-    const read = (file: string): number =>
-      Number(readFileSync(`${SYS_CLASS_NET}/${name}/${file}`, 'latin1').trim());
-    const flags = read('flags');
-    const index = read('ifindex');
-    const mtu = read('mtu');
-    return [
-      { name, index, addresses: [], up: (flags & IFF_UP) !== 0, loopback: (flags & IFF_LOOPBACK) !== 0, mtu },
-    ];
+    return Number(readFileSync(`${SYS_CLASS_NET}/${name}/${file}`, 'latin1').trim());
   } catch {
-    return [];
+    return null;
   }
 }

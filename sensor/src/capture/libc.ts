@@ -25,8 +25,14 @@ export interface Libc {
     value: Uint32Array,
     length: Uint32Array,
   ): number;
-  /** SO_ATTACH_FILTER; `instructions` are struct sock_filter. */
-  attachFilter(descriptor: number, instructions: Uint8Array, count: number): number;
+  /** setsockopt of an option that takes a struct sock_fprog; `instructions` are struct sock_filter. */
+  setProgram(
+    descriptor: number,
+    level: number,
+    option: number,
+    instructions: Uint8Array,
+    count: number,
+  ): number;
   mmap(
     address: null,
     length: number,
@@ -44,7 +50,7 @@ export interface Libc {
 
 export const SocketLevel = { SOCKET: 1, PACKET: 263 } as const;
 export const SO_ERROR = 4;
-const SO_ATTACH_FILTER = 26;
+export const SO_ATTACH_FILTER = 26;
 
 export const Errno = {
   EPERM: 1,
@@ -85,7 +91,7 @@ function bindLibc(): Libc {
   }
   const library = koffi.load(null);
   const program = koffi.struct({ len: 'uint16_t', filter: 'void *' });
-  const setFilter = library.func('setsockopt', 'int', [
+  const setProgram = library.func('setsockopt', 'int', [
     'int',
     'int',
     'int',
@@ -104,8 +110,8 @@ function bindLibc(): Libc {
     getsockopt: library.func(
       'int getsockopt(int descriptor, int level, int option, _Out_ void *value, _Inout_ void *length)',
     ),
-    attachFilter: (descriptor, filter, len) =>
-      setFilter(descriptor, SocketLevel.SOCKET, SO_ATTACH_FILTER, { len, filter }, programBytes),
+    setProgram: (descriptor, level, option, filter, len) =>
+      setProgram(descriptor, level, option, { len, filter }, programBytes),
     mmap: library.func(
       'void *mmap(void *address, size_t length, int protection, int flags, int descriptor, long offset)',
     ),
