@@ -12,7 +12,7 @@ import { fail } from './fail.js';
 import { jetstreamOptions } from './jetstream-options.js';
 import { ledgerMetrics } from './ledger-metrics.js';
 import { makeLog } from './log.js';
-import { connectNats } from './nats.js';
+import { NatsLink } from './nats.js';
 import { liveOptions, serverConfig } from './settings.js';
 import { reload, waitForEnd } from './up.js';
 import { VERSION } from './version.js';
@@ -30,28 +30,21 @@ export async function agent(options: AgentOptions): Promise<void> {
   const identity = makeIdentity(config.get<string>('sensor.name'), VERSION);
   const warn = (message: string) => log.warn(message);
 
+  const nats = new NatsLink(config, `packetd agent ${identity.name}`, log);
+  const stream = jetstreamOptions(config);
+
   // The sockets of the capture are opened first, so that a missing right is told before anything else.
-  let publisher: NatsPublisher | null = null;
-  let droppedBefore = 0;
-  const capture = new LiveCapture(
+  const capture: LiveCapture = new LiveCapture(
     liveOptions(config),
-    {
-      batch(bytes, length, records) {
-        if (publisher === null) droppedBefore += records;
-        else publisher.batch(bytes, length, records);
-      },
-    },
+    { batch: (bytes, length, records) => publisher.batch(bytes, length, records) },
     warn,
   );
-  await capture.start();
-  const connection = await connectNats(config, `packetd agent ${identity.name}`);
-  const stream = jetstreamOptions(config);
-  await ensureStream(connection, stream);
   const completer = new BatchCompleter(identity, () => capture.ledger());
-  publisher = new NatsPublisher(connection, subjectOf(stream.stream), identity, completer, warn, {
+  const publisher = new NatsPublisher(subjectOf(stream.stream), identity, completer, warn, {
     ...DEFAULT_PUBLISHER,
     bufferBytes: config.get<number>('nats.bufferMegabytes') * MEGABYTE,
   });
+  await capture.start();
   const { counts } = publisher;
   for (const [name, help] of Object.entries(COUNTS) as [keyof typeof counts, string][]) {
     new Gauge({
@@ -64,15 +57,6 @@ export async function agent(options: AgentOptions): Promise<void> {
     });
   }
 
-  new Gauge({
-    name: 'packetd_publisher_dropped_before_connected',
-    help: 'Records dropped because NATS was not there yet.',
-    registers: [registry],
-    collect() {
-      this.set(droppedBefore);
-    },
-  });
-
   const settings = serverConfig(config);
   const server =
     settings === null
@@ -81,7 +65,7 @@ export async function agent(options: AgentOptions): Promise<void> {
           tail: null,
           metrics: null,
           ledger: () => ledgerMetrics(capture.ledger()),
-          notReady: () => (connection.isClosed() ? ['nats'] : []),
+          notReady: () => (nats.ready ? [] : ['nats']),
           reload: () => reload(options.config, log.level),
           logLevel: log.level,
         });
@@ -89,12 +73,17 @@ export async function agent(options: AgentOptions): Promise<void> {
   if (server !== null) capture.ownPorts.add(server.port);
   log.info('watching', { interfaces: capture.interfaces.map((i) => i.name), sensor: identity.name });
   capture.failed.catch(fail);
+  // What is captured until NATS is there waits in the publisher's buffer.
+  const connecting = nats.open((connection) => ensureStream(connection, stream));
+  connecting.then(
+    ({ connection }) => publisher.connect(connection, () => ensureStream(connection, stream)),
+    fail,
+  );
   await waitForEnd();
   const final = (await capture.stop()).report();
   const left = await publisher.close(CLOSE_MS);
   if (left > 0) log.error('NATS did not take everything before the end', { records: left });
   await server?.close();
-  await connection.close();
   log.info('ended', { records: final.records, frames: final.frames, dropped: final.kernelDropped });
   process.exit(0);
 }
