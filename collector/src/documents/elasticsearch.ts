@@ -38,6 +38,7 @@ const DEAD_LETTER_BYTES = 100e6;
 const DEAD_LETTER_BACKUPS = 2;
 const POLICY = 'packetd';
 const CONFLICT = 409;
+const TOO_LARGE = 413;
 const TOO_MANY_REQUESTS = 429;
 
 /** One document on its way. */
@@ -64,6 +65,8 @@ export class ElasticsearchOutput implements Output {
   private readonly open = new Set<() => void>();
   private waiting: Item[] = [];
   private waitingBytes = 0;
+  /** Smaller once a server, or a proxy before it, has said that a request is too large. */
+  private bulkBytes = BULK_BYTES;
   private timer: NodeJS.Timeout | null = null;
   private running = 0;
   private slots: (() => void)[] = [];
@@ -138,7 +141,7 @@ export class ElasticsearchOutput implements Output {
   private add(item: Item): void {
     this.waiting.push(item);
     this.waitingBytes += item.bytes.length;
-    if (this.waitingBytes >= BULK_BYTES) this.send();
+    if (this.waitingBytes >= this.bulkBytes) this.send();
     else this.timer ??= setTimeout(() => this.send(), BULK_AGE_MS);
   }
 
@@ -152,25 +155,39 @@ export class ElasticsearchOutput implements Output {
     void this.deliver(items);
   }
 
-  /** Sends until every document is in, refused, or the output closed. */
   private async deliver(items: Item[]): Promise<void> {
     await this.ready;
     if (this.running >= REQUESTS_AT_ONCE) await new Promise<void>((resolve) => this.slots.push(resolve));
     this.running++;
+    await this.sendAll(items);
+    this.running--;
+    this.slots.shift()?.();
+  }
+
+  /** Sends until every document is in, refused, or the output closed. */
+  private async sendAll(items: Item[]): Promise<void> {
     const backoff = new Backoff();
     const { signal } = this.closing;
-    while (items.length > 0 && !signal.aborted) {
+    while (!signal.aborted) {
       let askedMs = 0;
       try {
         items = this.settle(items, await this.bulk(items));
         this.reachable = true;
-        if (items.length === 0) break;
+        if (items.length === 0) return;
       } catch (error) {
         const { status, reason, after } = describe(error);
         this.reachable = status > 0;
+        if (status === TOO_LARGE && items.length > 1) {
+          const middle = items.length >> 1;
+          this.bulkBytes = Math.max(1, Math.min(this.bulkBytes, bytesOf(items) >> 1));
+          health.retries.inc({ output: NAME });
+          await this.sendAll(items.slice(0, middle));
+          items = items.slice(middle);
+          continue;
+        }
         if (isRefusal(status)) {
           for (const item of items) this.refuse(item, { status, error: { reason } });
-          break;
+          return;
         }
         askedMs = after;
         this.log.warn('elasticsearch does not take documents; trying again', { status, reason });
@@ -178,8 +195,6 @@ export class ElasticsearchOutput implements Output {
       health.retries.inc({ output: NAME });
       await pause(backoff.delay(askedMs), signal);
     }
-    this.running--;
-    this.slots.shift()?.();
   }
 
   private async bulk(items: readonly Item[]): Promise<readonly BulkItem[]> {
@@ -311,7 +326,7 @@ function clientOptions(config: ElasticsearchConfig): ClientOptions {
 
 /** A whole request that the server will never take: malformed or forbidden, but not a wrong password. */
 function isRefusal(status: number): boolean {
-  return status === 400 || status === 413;
+  return status === 400 || status === TOO_LARGE;
 }
 
 /** The template with `keyword` for `constant_keyword`, which only licensed builds have. */
@@ -336,6 +351,10 @@ function describe(error: unknown): { status: number; reason: string; after: numb
     };
   }
   return { status: 0, reason: (error as Error).message, after: 0 };
+}
+
+function bytesOf(items: readonly Item[]): number {
+  return items.reduce((sum, { bytes }) => sum + bytes.length, 0);
 }
 
 const ID_BYTES = 16;
