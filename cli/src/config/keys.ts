@@ -193,6 +193,13 @@ export const KEYS: readonly Key[] = [
     BOTH,
     'Largest size of a new stream; then the oldest batches go.',
   ),
+  key(
+    'nats.leafDomains',
+    texts,
+    [],
+    COLLECTOR,
+    'JetStream domains of leaf nodes: what sensors publish there is copied into the stream here.',
+  ),
 
   key('collector.name', text, '', COLLECTOR, "Label `instance` of the metrics; empty is the host's name."),
   key('metricsStorage.enabled', flag, true, COLLECTOR, 'Aggregate roundtrips into metrics.'),

@@ -34,6 +34,8 @@ export interface JetStreamOptions {
   readonly maxBytes: number;
   /** A message is given again when its collector is silent for so long. */
   readonly ackWaitMs: number;
+  /** JetStream domains of leaf nodes, whose streams of the same name are copied into this one. */
+  readonly leafDomains: readonly string[];
 }
 
 export const DEFAULT_JETSTREAM: JetStreamOptions = {
@@ -42,6 +44,7 @@ export const DEFAULT_JETSTREAM: JetStreamOptions = {
   maxAgeMs: 24 * 3600_000,
   maxBytes: 10 * 2 ** 30,
   ackWaitMs: 30_000,
+  leafDomains: [],
 };
 
 const NANOS = 1e6;
@@ -65,8 +68,16 @@ export async function ensureStream(
 ): Promise<JetStreamManager> {
   // The check of the account is a request that a sensor's user need not be permitted.
   const manager = await jetstreamManager(connection, { checkAPI: false });
+  const sources = options.leafDomains.map((domain) => ({
+    name: options.stream,
+    external: { api: `$JS.${domain}.API`, deliver: '' },
+  }));
   try {
-    await manager.streams.info(options.stream);
+    const { config } = await manager.streams.info(options.stream);
+    const known = new Set(config.sources?.map(({ external }) => external?.api));
+    const further = sources.filter(({ external }) => !known.has(external.api));
+    if (further.length > 0)
+      await manager.streams.update(options.stream, { sources: [...(config.sources ?? []), ...further] });
   } catch (error) {
     if (!isMissing(error, JetStreamApiCodes.StreamNotFound)) throw error;
     await manager.streams.add({
@@ -77,6 +88,7 @@ export async function ensureStream(
       max_age: options.maxAgeMs * NANOS,
       max_bytes: options.maxBytes,
       duplicate_window: DUPLICATES_MS * NANOS,
+      ...(sources.length === 0 ? {} : { sources }),
     });
   }
   return manager;
