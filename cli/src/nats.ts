@@ -13,6 +13,7 @@ import type { Config } from './config/load.js';
 import { UserError } from './fail.js';
 import type { LeveledLog } from './log.js';
 
+const CONNECT_MS = 5000;
 const NEVER = new AbortController().signal;
 
 export class NatsLink {
@@ -37,6 +38,7 @@ export class NatsLink {
     this.options = {
       servers: servers.map(({ address }) => address),
       name,
+      timeout: CONNECT_MS,
       maxReconnectAttempts: -1,
       // A server that does not know its users for a moment, as at a restart, is no reason to be silent for good.
       ignoreAuthErrorAbort: true,
@@ -69,8 +71,8 @@ export class NatsLink {
         return await attempt();
       } catch (error) {
         const reason = reasonOf(error as Error);
-        if (isFinal(error))
-          throw new UserError(`${what} at ${this.where} (${reason}); set nats.* as its operator says`);
+        const fix = fixOf(error);
+        if (fix !== '') throw new UserError(`${what} at ${this.where} (${reason}); ${fix}`);
         this.log.warn(`${what}; trying again`, { servers: this.where, reason });
         await pause(backoff.delay(), NEVER);
       }
@@ -98,23 +100,20 @@ export class NatsLink {
   }
 }
 
-/** Refused logins and missing permissions stay what they are until somebody changes them. */
-function isFinal(error: unknown): boolean {
-  return (
-    error instanceof UserError ||
-    error instanceof errors.AuthorizationError ||
-    error instanceof errors.UserAuthenticationExpiredError ||
-    error instanceof errors.PermissionViolationError
-  );
+/** What to do about what waiting does not cure: refused logins, missing permissions; empty for anything else. */
+function fixOf(error: unknown): string {
+  for (let at = error; at instanceof Error; at = at.cause) {
+    if (at instanceof errors.AuthorizationError || at instanceof errors.UserAuthenticationExpiredError)
+      return 'check nats.user and nats.password, nats.token or nats.credentials';
+    if (at instanceof errors.PermissionViolationError) return "give packetd's user this permission";
+  }
+  return '';
 }
 
-function reasonOf(error: Error): string {
-  if (
-    error instanceof errors.NoRespondersError ||
-    /no responders|jetstream is disabled|503/.test(error.message)
-  )
-    return 'JetStream does not answer; is nats-server started with -js?';
-  return error.message;
+function reasonOf({ message }: Error): string {
+  return /no responders|jetstream is (disabled|not enabled)|^503/i.test(message)
+    ? 'JetStream does not answer; is nats-server started with -js?'
+    : message;
 }
 
 /** nats://user:password@host:port in its parts. Throws UserError. */

@@ -20,7 +20,7 @@ import {
 } from '@packetd/collector/source/jetstream';
 import { RoundTripBatchSchema } from '@packetd/proto/gen/packetd/v1/roundtrip_pb';
 import { compress } from 'snappy';
-import { freePort, has, listening, sleep } from '../bench/processes.js';
+import { Background, freePort, has, listening, sleep } from '../bench/processes.js';
 import { backend, isRoot, PACKETD, startBackend, stopBackend, unless } from './support.js';
 
 const script = backend('nats.sh');
@@ -297,5 +297,63 @@ describe('agent, JetStream and collector', { skip }, () => {
     await end(consumer, 'SIGTERM');
     http.close();
     assert.deepEqual(paths(port), ['/early']);
+  });
+});
+
+const noServer = unless(has('nats-server'), 'nats-server is not installed');
+describe('logins at NATS', { skip: noServer }, () => {
+  const directory = mkdtempSync(join(tmpdir(), 'packetd-login-'));
+  after(() => rmSync(directory, { recursive: true, force: true }));
+  const users = [
+    '{ user: all, password: "p:w@d" }',
+    // What a sensor needs where the stream is there (docs/deployment.md).
+    '{ user: sensor, password: sec-ret, permissions: { publish: ["packetd.roundtrips.>", "$JS.API.STREAM.INFO.PACKETD"], subscribe: ["_INBOX.>"] } }',
+  ];
+  const ROWS: readonly (readonly [what: string, server: string, nats: object, says: RegExp])[] = [
+    ['user and password', '', { user: 'all', password: 'p:w@d' }, /"consuming"/],
+    ['user and password in the URL', 'all:p%3Aw%40d@', {}, /"consuming"/],
+    [
+      'a wrong password',
+      '',
+      { user: 'all', password: 'sec-ret' },
+      /Authorization Violation.*check nats\.user/,
+    ],
+    ['a wrong password in the URL', 'all:sec-ret@', {}, /Authorization Violation.*check nats\.user/],
+    ['no login', '', {}, /Authorization Violation.*check nats\.user/],
+    [
+      'a user that may not',
+      'sensor:sec-ret@',
+      {},
+      /Permissions Violation.*CONSUMER.*give packetd's user this permission/,
+    ],
+    ['credentials that are none', '', { credentials: PACKETD }, /is no \.creds file/],
+    ['a CA that is not there', '', { tls: { ca: '/nowhere.pem' } }, /nats\.tls\.ca: cannot read/],
+  ];
+  it('say what is wrong, and nothing secret', async () => {
+    const port = await freePort();
+    const conf = join(directory, 'nats.conf');
+    writeFileSync(
+      conf,
+      `listen: 127.0.0.1:${port}\njetstream { store_dir: "${directory}" }\nauthorization { users: [${users.join(', ')}] }\n`,
+    );
+    const server = new Background('nats-server', ['-c', conf]);
+    await listening(port);
+    for (const [what, userinfo, nats, says] of ROWS) {
+      const file = join(directory, 'collector.json');
+      const servers = [`nats://${userinfo}127.0.0.1:${port}`];
+      writeFileSync(file, JSON.stringify({ nats: { servers, ...nats }, server: { enabled: false } }));
+      const child = spawn(process.execPath, [PACKETD, 'collector', '--config', file], {
+        stdio: ['ignore', 'ignore', 'pipe'],
+      });
+      let log = '';
+      child.stderr.on('data', (piece: Buffer) => {
+        log += piece.toString();
+        if (log.includes('"consuming"')) child.kill('SIGTERM');
+      });
+      await once(child, 'close');
+      assert.match(log, says, what);
+      assert.doesNotMatch(log, /sec-ret/, what);
+    }
+    await server.stop('SIGTERM');
   });
 });
