@@ -3,6 +3,7 @@
 import { registry } from '@packetd/collector/health';
 import { Server } from '@packetd/collector/server/server';
 import { ensureStream, subjectOf } from '@packetd/collector/source/jetstream';
+import { Count, type Ledger } from '@packetd/sensor/ledger';
 import { LiveCapture } from '@packetd/sensor/live';
 import { BatchCompleter, makeIdentity } from '@packetd/sensor/publish/identity';
 import { DEFAULT_PUBLISHER, NatsPublisher } from '@packetd/sensor/publish/nats';
@@ -39,7 +40,13 @@ export async function agent(options: AgentOptions): Promise<void> {
     { batch: (bytes, length, records) => publisher.batch(bytes, length, records) },
     warn,
   );
-  const completer = new BatchCompleter(identity, () => capture.ledger());
+  /** With what the publisher has dropped, which the batches after it report. */
+  const ledger = (): Ledger => {
+    const now = capture.ledger();
+    now.add(Count.recordsDropped, publisher.counts.droppedRecords);
+    return now;
+  };
+  const completer = new BatchCompleter(identity, ledger);
   const publisher = new NatsPublisher(subjectOf(stream.stream), identity, completer, warn, {
     ...DEFAULT_PUBLISHER,
     bufferBytes: config.get<number>('nats.bufferMegabytes') * MEGABYTE,
@@ -64,7 +71,7 @@ export async function agent(options: AgentOptions): Promise<void> {
       : new Server(settings, {
           tail: null,
           metrics: null,
-          ledger: () => ledgerMetrics(capture.ledger()),
+          ledger: () => ledgerMetrics(ledger()),
           notReady: () => (nats.ready ? [] : ['nats']),
           reload: () => reload(options.config, log.level),
           logLevel: log.level,

@@ -88,8 +88,14 @@ function metricsConfig(config: Config): CollectorConfig['metrics'] {
           headers: config.get<Record<string, string>>('exporter.metrics.headers'),
         }
       : null,
-    instance: config.get<string>('collector.name') || hostname(),
+    instance: config.get<string>('collector.name') || instanceOf(config),
   };
+}
+
+/** Collectors of one host listen on ports of their own, which tells their series apart. */
+function instanceOf(config: Config): string {
+  const port = /:(\d+)$/.exec(config.get<string>('server.address'));
+  return config.get<boolean>('server.enabled') && port !== null ? `${hostname()}:${port[1]}` : hostname();
 }
 
 function documentsConfig(config: Config): Pick<CollectorConfig, 'elasticsearch' | 'file' | 'console'> {

@@ -201,7 +201,13 @@ export const KEYS: readonly Key[] = [
     'JetStream domains of leaf nodes: what sensors publish there is copied into the stream here.',
   ),
 
-  key('collector.name', text, '', COLLECTOR, "Label `instance` of the metrics; empty is the host's name."),
+  key(
+    'collector.name',
+    text,
+    '',
+    COLLECTOR,
+    'Label `instance` of the metrics, different for every collector; empty is host:port of server.address.',
+  ),
   key('metricsStorage.enabled', flag, true, COLLECTOR, 'Aggregate roundtrips into metrics.'),
   key(
     'metricsStorage.expired',
@@ -222,7 +228,7 @@ export const KEYS: readonly Key[] = [
     flag,
     false,
     COLLECTOR,
-    'Write native histograms beside the classic ones by remote write.',
+    'Write native histograms beside the classic ones by remote write\n(Prometheus 2 takes them with --enable-feature=native-histograms only).',
   ),
   key(
     'metricsStorage.seriesBudget',

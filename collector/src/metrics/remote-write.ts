@@ -27,6 +27,8 @@ const METADATA_MS = 60_000;
 /** Between two samples of a series, with room for the 0 of one that came back after its staleness marker. */
 const STEP_MS = 2;
 const TOO_MANY_REQUESTS = 429;
+/** Of what the backend says, this is logged. */
+const MAX_REASON_BYTES = 300;
 
 const HEADERS = {
   'content-type': 'application/x-protobuf',
@@ -168,13 +170,13 @@ export class RemoteWriter {
           health.batches.inc({ output: NAME, result: 'written' });
           return;
         }
+        const reason = new TextDecoder().decode(answer.body.subarray(0, MAX_REASON_BYTES)).trim();
         if (status < 500 && status !== TOO_MANY_REQUESTS) {
           health.batches.inc({ output: NAME, result: 'refused' });
-          const reason = new TextDecoder().decode(answer.body.subarray(0, 300)).trim();
           this.log.warn('remote write was refused; these samples are left out', { status, reason });
           return;
         }
-        this.log.warn('remote write failed; trying again', { status });
+        this.log.warn('remote write failed; trying again', { status, reason });
       }
       if (signal.aborted) return;
       health.retries.inc({ output: NAME });
