@@ -117,3 +117,25 @@ test('each document by its own status: 429 again, 409 done, 400 to the dead lett
   assert.deepEqual([dead.status, dead.reason], [400, 'document_parsing_exception failed to parse field [x]']);
   assert.equal(dead.document.event.id, `${'01'.repeat(15)}03`);
 });
+
+const PLAIN = {
+  servers: ['http://127.0.0.1:1'],
+  namespace: 'default',
+  username: '',
+  password: '',
+  apiKey: '',
+  ca: '',
+  deadLetter: '',
+};
+for (const [what, config, says] of [
+  ['a server without http', { servers: ['elastic:9200'] }, /servers has what is no URL; write http/],
+  ['a secret in what is no URL', { servers: ['u:S3cret@h/'] }, /^(?!.*S3cret)/],
+  ['a namespace that no data stream has', { namespace: 'A/b' }, /namespace cannot be 'A\/b'/],
+  ['a CA that is not there', { ca: '/nowhere.pem' }, /ca: cannot read \/nowhere.pem \(ENOENT\)/],
+] as const)
+  test(`refused at start: ${what}`, () => {
+    assert.throws(() => new ElasticsearchOutput({ ...PLAIN, ...config }, new Lines()), {
+      name: 'CollectorError',
+      message: says,
+    });
+  });

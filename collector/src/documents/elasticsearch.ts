@@ -11,6 +11,7 @@ import { protocolNameOf } from '@packetd/proto/telemetry/protocol-name';
 import { health } from '../health.js';
 import type { Log } from '../log.js';
 import type { Batch, Output } from '../output.js';
+import { EndpointError } from '../post.js';
 import { Backoff, ClosedError, pause, retryAfterMs } from '../retry.js';
 import { RotatedFile } from './rotated-file.js';
 import { BatchDocuments } from './writer.js';
@@ -74,6 +75,7 @@ export class ElasticsearchOutput implements Output {
   /** The last attempt reached the server. */
   reachable = false;
 
+  /** Throws EndpointError and FileError. */
   constructor(
     private readonly config: ElasticsearchConfig,
     private readonly log: Log,
@@ -311,17 +313,38 @@ export class ElasticsearchOutput implements Output {
   }
 }
 
+/** What the names of data streams allow of a namespace. */
+const NAMESPACE = /^[^A-Z\s\\/*?"<>|,#:-]{1,100}$/;
+
+/** Throws EndpointError. */
 function clientOptions(config: ElasticsearchConfig): ClientOptions {
-  const { servers, username, password, apiKey, ca } = config;
+  const { servers, namespace, username, password, apiKey, ca } = config;
+  const key = 'exporter.roundtrips.elasticsearch';
+  for (const server of servers) {
+    if (!URL.canParse(server) || !/^https?:$/.test(new URL(server).protocol))
+      throw new EndpointError(`${key}.servers has what is no URL; write http://host:9200`);
+  }
+  if (!NAMESPACE.test(namespace))
+    throw new EndpointError(
+      `${key}.namespace cannot be '${namespace}'; use lower-case letters, digits and _`,
+    );
   const auth = apiKey !== '' ? { auth: { apiKey } } : username !== '' ? { auth: { username, password } } : {};
   return {
     nodes: [...servers],
     ...auth,
-    ...(ca === '' ? {} : { tls: { ca: readFileSync(ca) } }),
+    ...(ca === '' ? {} : { tls: { ca: readCa(`${key}.ca`, ca) } }),
     compression: true,
     // Its meta header and sniffing say nothing that we want said.
     enableMetaHeader: false,
   };
+}
+
+function readCa(key: string, path: string): Buffer {
+  try {
+    return readFileSync(path);
+  } catch (error) {
+    throw new EndpointError(`${key}: cannot read ${path} (${(error as NodeJS.ErrnoException).code})`);
+  }
 }
 
 /** A whole request that the server will never take: malformed or forbidden, but not a wrong password. */
