@@ -268,6 +268,7 @@ export const KEYS: readonly Key[] = [
     'Further request headers, such as Authorization.',
     true,
   ),
+  key('exporter.metrics.ca', text, '', COLLECTOR, 'Path of the CA certificate; empty for the usual ones.'),
 
   key('exporter.traces.enabled', flag, false, COLLECTOR, 'Send spans by OTLP.'),
   key(
@@ -295,6 +296,7 @@ export const KEYS: readonly Key[] = [
     'Further request headers, such as Authorization.',
     true,
   ),
+  key('exporter.traces.ca', text, '', COLLECTOR, 'Path of the CA certificate; empty for the usual ones.'),
 
   key('exporter.roundtrips.enabled', flag, false, COLLECTOR, 'Write every roundtrip as a JSON document.'),
   key('exporter.roundtrips.console', flag, false, COLLECTOR, 'To stdout.'),

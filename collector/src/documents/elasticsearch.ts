@@ -2,7 +2,6 @@
  * Documents to Elasticsearch data streams by _bulk. The record's id is the document's `_id` and the
  * operation is `create`, so what is sent again is refused as there already, and counts as done.
  */
-import { readFileSync } from 'node:fs';
 import { Client, type ClientOptions, errors } from '@elastic/elasticsearch';
 import { RoundTripTag } from '@packetd/proto';
 import { ByteBuffer } from '@packetd/proto/byte-buffer';
@@ -11,7 +10,7 @@ import { protocolNameOf } from '@packetd/proto/telemetry/protocol-name';
 import { health } from '../health.js';
 import type { Log } from '../log.js';
 import type { Batch, Output } from '../output.js';
-import { EndpointError } from '../post.js';
+import { EndpointError, readCa } from '../post.js';
 import { Backoff, ClosedError, pause, retryAfterMs } from '../retry.js';
 import { RotatedFile } from './rotated-file.js';
 import { BatchDocuments } from './writer.js';
@@ -337,14 +336,6 @@ function clientOptions(config: ElasticsearchConfig): ClientOptions {
     // Its meta header and sniffing say nothing that we want said.
     enableMetaHeader: false,
   };
-}
-
-function readCa(key: string, path: string): Buffer {
-  try {
-    return readFileSync(path);
-  } catch (error) {
-    throw new EndpointError(`${key}: cannot read ${path} (${(error as NodeJS.ErrnoException).code})`);
-  }
 }
 
 /** A whole request that the server will never take: malformed or forbidden, but not a wrong password. */

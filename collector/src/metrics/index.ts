@@ -50,6 +50,10 @@ export class MetricsOutput implements Output {
     return renderFamilies(this.registry.families(), openMetrics);
   }
 
+  flush(): void {
+    this.remote?.flush();
+  }
+
   async close(deadlineMs: number): Promise<void> {
     await this.remote?.close(deadlineMs);
   }
