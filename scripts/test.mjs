@@ -21,6 +21,7 @@ const PROGRAMS = {
   'nats-server': 'nats-server',
   'redis-benchmark': 'redis-tools',
   dnsperf: 'dnsperf',
+  openssl: 'openssl',
   tcpdump: 'tcpdump',
   // Python clients: the tests make environments of their own.
   '/usr/lib/python3.*/ensurepip': 'python3-venv',

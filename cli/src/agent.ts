@@ -3,6 +3,7 @@
 import { registry } from '@packetd/collector/health';
 import { Server } from '@packetd/collector/server/server';
 import { ensureStream, subjectOf } from '@packetd/collector/source/jetstream';
+import { Count, type Ledger } from '@packetd/sensor/ledger';
 import { LiveCapture } from '@packetd/sensor/live';
 import { BatchCompleter, makeIdentity } from '@packetd/sensor/publish/identity';
 import { DEFAULT_PUBLISHER, NatsPublisher } from '@packetd/sensor/publish/nats';
@@ -13,7 +14,7 @@ import { fail } from './fail.js';
 import { jetstreamOptions } from './jetstream-options.js';
 import { ledgerMetrics } from './ledger-metrics.js';
 import { makeLog } from './log.js';
-import { connectNats } from './nats.js';
+import { NatsLink } from './nats.js';
 import { liveOptions, serverConfig } from './settings.js';
 import { reload } from './up.js';
 import { VERSION } from './version.js';
@@ -31,28 +32,27 @@ export async function agent(options: AgentOptions): Promise<void> {
   const identity = makeIdentity(config.get<string>('sensor.name'), VERSION);
   const warn = (message: string) => log.warn(message);
 
+  const nats = new NatsLink(config, `packetd agent ${identity.name}`, log);
+  const stream = jetstreamOptions(config);
+
   // The sockets of the capture are opened first, so that a missing right is told before anything else.
-  let publisher: NatsPublisher | null = null;
-  let droppedBefore = 0;
-  const capture = new LiveCapture(
+  const capture: LiveCapture = new LiveCapture(
     liveOptions(config),
-    {
-      batch(bytes, length, records) {
-        if (publisher === null) droppedBefore += records;
-        else publisher.batch(bytes, length, records);
-      },
-    },
+    { batch: (bytes, length, records) => publisher.batch(bytes, length, records) },
     warn,
   );
-  await capture.start();
-  const connection = await connectNats(config, `packetd agent ${identity.name}`);
-  const stream = jetstreamOptions(config);
-  await ensureStream(connection, stream);
-  const completer = new BatchCompleter(identity, () => capture.ledger());
-  publisher = new NatsPublisher(connection, subjectOf(stream.stream), identity, completer, warn, {
+  /** With what the publisher has dropped, which the batches after it report. */
+  const ledger = (): Ledger => {
+    const now = capture.ledger();
+    now.add(Count.recordsDropped, publisher.counts.droppedRecords);
+    return now;
+  };
+  const completer = new BatchCompleter(identity, ledger);
+  const publisher = new NatsPublisher(subjectOf(stream.stream), identity, completer, warn, {
     ...DEFAULT_PUBLISHER,
     bufferBytes: config.get<number>('nats.bufferMegabytes') * MEGABYTE,
   });
+  await capture.start();
   const { counts } = publisher;
   for (const [name, help] of Object.entries(COUNTS) as [keyof typeof counts, string][]) {
     new Gauge({
@@ -65,15 +65,6 @@ export async function agent(options: AgentOptions): Promise<void> {
     });
   }
 
-  new Gauge({
-    name: 'packetd_publisher_dropped_before_connected',
-    help: 'Records dropped because NATS was not there yet.',
-    registers: [registry],
-    collect() {
-      this.set(droppedBefore);
-    },
-  });
-
   const settings = serverConfig(config);
   const server =
     settings === null
@@ -81,8 +72,8 @@ export async function agent(options: AgentOptions): Promise<void> {
       : new Server(settings, {
           tail: null,
           metrics: null,
-          ledger: () => ledgerMetrics(capture.ledger()),
-          notReady: () => (connection.isClosed() ? ['nats'] : []),
+          ledger: () => ledgerMetrics(ledger()),
+          notReady: () => (nats.ready ? [] : ['nats']),
           reload: () => reload(options.config, log.level),
           logLevel: log.level,
         });
@@ -90,12 +81,17 @@ export async function agent(options: AgentOptions): Promise<void> {
   if (server !== null) capture.ownPorts.add(server.port);
   log.info('watching', { interfaces: capture.interfaces.map((i) => i.name), sensor: identity.name });
   capture.failed.catch(fail);
+  // What is captured until NATS is there waits in the publisher's buffer.
+  const connecting = nats.open((connection) => ensureStream(connection, stream));
+  connecting.then(
+    ({ connection }) => publisher.connect(connection, () => ensureStream(connection, stream)),
+    fail,
+  );
   await waitForEnd();
   const final = (await capture.stop()).report();
   const left = await publisher.close(CLOSE_MS);
   if (left > 0) log.error('NATS did not take everything before the end', { records: left });
   await server?.close();
-  await connection.close();
   log.info('ended', { records: final.records, frames: final.frames, dropped: final.kernelDropped });
   process.exit(0);
 }

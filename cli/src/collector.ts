@@ -8,7 +8,7 @@ import { waitForEnd } from './end.js';
 import { UserError } from './fail.js';
 import { jetstreamOptions } from './jetstream-options.js';
 import { makeLog } from './log.js';
-import { connectNats } from './nats.js';
+import { NatsLink } from './nats.js';
 import { collectorConfig, serverConfig } from './settings.js';
 import { reload } from './up.js';
 
@@ -25,7 +25,7 @@ export async function collector(options: CollectorOptions): Promise<void> {
       'the collector has no output; enable metricsStorage, exporter.traces or exporter.roundtrips',
     );
   }
-  const connection = await connectNats(config, 'packetd collector');
+  const nats = new NatsLink(config, 'packetd collector', log);
   const stream = jetstreamOptions(config);
   const tail = new Tail();
   const settings = serverConfig(config);
@@ -36,12 +36,14 @@ export async function collector(options: CollectorOptions): Promise<void> {
           tail,
           metrics: collector.metrics === null ? null : (open) => collector.metrics!.render(open),
           ledger: null,
-          notReady: () => [...(connection.isClosed() ? ['nats'] : []), ...collector.notReady()],
+          notReady: () => [...(nats.ready ? [] : ['nats']), ...collector.notReady()],
           reload: () => reload(options.config, log.level),
           logLevel: log.level,
         });
   await server?.listen();
-  const source = await JetStreamSource.start(connection, collector.outputs, stream, log);
+  const { connection, used: source } = await nats.open((connection) =>
+    JetStreamSource.start(connection, collector.outputs, stream, log),
+  );
   followStream(connection, stream, tail, log);
   log.info('consuming', { stream: stream.stream, outputs: collector.outputs.map(({ name }) => name) });
   await waitForEnd();

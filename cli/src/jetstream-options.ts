@@ -9,6 +9,7 @@ export function jetstreamOptions(config: Config): JetStreamOptions {
     ...DEFAULT_JETSTREAM,
     stream: config.get<string>('nats.stream'),
     maxAgeMs: config.get<number>('nats.maxAge'),
+    leafDomains: config.get<string[]>('nats.leafDomains'),
     maxBytes: config.get<number>('nats.maxMegabytes') * MEGABYTE,
   };
 }

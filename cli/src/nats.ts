@@ -1,46 +1,157 @@
 /** The connection to NATS, as the configuration describes it. */
 import { readFileSync } from 'node:fs';
 import {
+  type Authenticator,
   connect,
   credsAuthenticator,
+  errors,
   type NatsConnection,
   type NodeConnectionOptions,
 } from '@nats-io/transport-node';
+import { Backoff, pause } from '@packetd/collector/retry';
 import type { Config } from './config/load.js';
 import { UserError } from './fail.js';
+import type { LeveledLog } from './log.js';
 
-/** Connects, and stays so: a connection that is lost is made again for ever. Rejects with UserError. */
-export async function connectNats(config: Config, name: string): Promise<NatsConnection> {
-  const text = (key: string) => config.get<string>(`nats.${key}`);
-  const servers = config.get<string[]>('nats.servers');
-  const options: NodeConnectionOptions = {
-    servers,
-    name,
-    maxReconnectAttempts: -1,
-    waitOnFirstConnect: false,
-    ...(text('user') === '' ? {} : { user: text('user'), pass: text('password') }),
-    ...(text('token') === '' ? {} : { token: text('token') }),
-    ...(text('credentials') === ''
-      ? {}
-      : {
-          authenticator: credsAuthenticator(
-            new Uint8Array(readText(text('credentials'), 'nats.credentials')),
-          ),
-        }),
-    ...tls(text),
-  };
+const CONNECT_MS = 5000;
+const NEVER = new AbortController().signal;
+
+export class NatsLink {
+  /** For readiness: there is a connection now, and what is needed of JetStream was found. */
+  ready = false;
+  private readonly options: NodeConnectionOptions;
+  /** Never with the credentials that a URL may have. */
+  private readonly where: string;
+
+  /** Throws UserError. */
+  constructor(
+    config: Config,
+    name: string,
+    private readonly log: LeveledLog,
+  ) {
+    const text = (key: string) => config.get<string>(`nats.${key}`);
+    const servers = config.get<string[]>('nats.servers').map(parseServer);
+    const { user, password } = servers.find((server) => server.user !== '') ?? { user: '', password: '' };
+    const login =
+      text('user') === '' ? { user, pass: password } : { user: text('user'), pass: text('password') };
+    this.where = servers.map(({ address }) => address).join(', ');
+    this.options = {
+      servers: servers.map(({ address }) => address),
+      name,
+      timeout: CONNECT_MS,
+      maxReconnectAttempts: -1,
+      // A server that does not know its users for a moment, as at a restart, is no reason to be silent for good.
+      ignoreAuthErrorAbort: true,
+      ...(login.user === '' ? {} : login),
+      ...(text('token') === '' ? {} : { token: text('token') }),
+      ...(text('credentials') === '' ? {} : { authenticator: readCredentials(text('credentials')) }),
+      ...tls(text),
+    };
+  }
+
+  /**
+   * Connects, and stays so: a connection that is lost is made again for ever. NATS may come later than packetd:
+   * until it does, and until `use` does not fail for want of JetStream, both are tried again. Rejects with
+   * UserError for what waiting does not cure.
+   */
+  async open<T>(
+    use: (connection: NatsConnection) => Promise<T>,
+  ): Promise<{ connection: NatsConnection; used: T }> {
+    const connection = await this.again('cannot connect to NATS', () => connect(this.options));
+    void this.follow(connection);
+    const used = await this.again('NATS does not give the stream', () => use(connection));
+    this.ready = true;
+    return { connection, used };
+  }
+
+  private async again<T>(what: string, attempt: () => Promise<T>): Promise<T> {
+    const backoff = new Backoff();
+    for (;;) {
+      try {
+        return await attempt();
+      } catch (error) {
+        const reason = reasonOf(error as Error);
+        const fix = fixOf(error);
+        if (fix !== '') throw new UserError(`${what} at ${this.where} (${reason}); ${fix}`);
+        this.log.warn(`${what}; trying again`, { servers: this.where, reason });
+        await pause(backoff.delay(), NEVER);
+      }
+    }
+  }
+
+  private async follow(connection: NatsConnection): Promise<void> {
+    const wasReady = () => {
+      this.ready = true;
+    };
+    let restore = () => {};
+    for await (const status of connection.status()) {
+      if (status.type === 'disconnect') {
+        if (this.ready) restore = wasReady;
+        this.ready = false;
+        this.log.warn('the connection to NATS is lost; trying again', { servers: this.where });
+      } else if (status.type === 'reconnect') {
+        restore();
+        this.log.info('connected to NATS again', { server: status.server });
+      } else if (status.type === 'error') {
+        this.log.warn('NATS says an error', { reason: reasonOf(status.error) });
+      }
+    }
+    this.ready = false;
+  }
+}
+
+/** What to do about what waiting does not cure: refused logins, missing permissions; empty for anything else. */
+function fixOf(error: unknown): string {
+  for (let at = error; at instanceof Error; at = at.cause) {
+    if (at instanceof errors.AuthorizationError || at instanceof errors.UserAuthenticationExpiredError)
+      return 'check nats.user and nats.password, nats.token or nats.credentials';
+    if (at instanceof errors.PermissionViolationError) return "give packetd's user this permission";
+  }
+  return '';
+}
+
+function reasonOf({ message }: Error): string {
+  return /no responders|jetstream is (disabled|not enabled)|^503/i.test(message)
+    ? 'JetStream does not answer; is nats-server started with -js?'
+    : message;
+}
+
+/** nats://user:password@host:port in its parts. Throws UserError. */
+function parseServer(server: string): { address: string; user: string; password: string } {
+  const userinfo = /^([a-z]+:\/\/)?([^/@]*)@/.exec(server);
+  if (userinfo === null) return { address: server, user: '', password: '' };
+  const [name, password = ''] = userinfo[2].split(':');
   try {
-    return await connect(options);
-  } catch (error) {
+    return {
+      address: (userinfo[1] ?? '') + server.slice(userinfo[0].length),
+      user: decodeURIComponent(name),
+      password: decodeURIComponent(password),
+    };
+  } catch {
     throw new UserError(
-      `cannot connect to NATS at ${servers.join(', ')} (${(error as Error).message}); set nats.servers (PACKETD_NATS_SERVERS) and start nats-server -js`,
+      'nats.servers: user and password of a URL are percent-encoded; set nats.user and nats.password',
     );
   }
 }
 
+function readCredentials(path: string): Authenticator {
+  const text = readText(path, 'nats.credentials');
+  if (!/NATS USER JWT[\s\S]*USER NKEY SEED/.test(text.toString('latin1')))
+    throw new UserError(`nats.credentials: ${path} is no .creds file; nsc generate creds makes one`);
+  return credsAuthenticator(new Uint8Array(text));
+}
+
 function tls(text: (key: string) => string): Pick<NodeConnectionOptions, 'tls'> {
   const [ca, cert, key] = ['ca', 'cert', 'key'].map((part) => text(`tls.${part}`));
+  if ((cert === '') !== (key === ''))
+    throw new UserError('nats.tls.cert and nats.tls.key belong together; set both');
   if (ca === '' && cert === '') return {};
+  for (const [path, name] of [
+    [ca, 'ca'],
+    [cert, 'cert'],
+    [key, 'key'],
+  ])
+    if (path !== '') readText(path, `nats.tls.${name}`);
   return {
     tls: {
       ...(ca === '' ? {} : { caFile: ca }),

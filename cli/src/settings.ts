@@ -54,6 +54,7 @@ export function collectorConfig(config: Config): CollectorConfig {
           protocol: config.get<'http' | 'grpc'>('exporter.traces.protocol'),
           timeoutMs: config.get<number>('exporter.traces.timeout'),
           headers: config.get<Record<string, string>>('exporter.traces.headers'),
+          ca: config.get<string>('exporter.traces.ca'),
           sampleRatio: config.get<number>('exporter.traces.sampleRatio'),
           slowMs: config.get<number>('exporter.traces.slow'),
         }
@@ -86,10 +87,17 @@ function metricsConfig(config: Config): CollectorConfig['metrics'] {
           intervalMs: config.get<number>('exporter.metrics.interval'),
           timeoutMs: config.get<number>('exporter.metrics.timeout'),
           headers: config.get<Record<string, string>>('exporter.metrics.headers'),
+          ca: config.get<string>('exporter.metrics.ca'),
         }
       : null,
-    instance: config.get<string>('collector.name') || hostname(),
+    instance: config.get<string>('collector.name') || instanceOf(config),
   };
+}
+
+/** Collectors of one host listen on ports of their own, which tells their series apart. */
+function instanceOf(config: Config): string {
+  const port = /:(\d+)$/.exec(config.get<string>('server.address'));
+  return config.get<boolean>('server.enabled') && port !== null ? `${hostname()}:${port[1]}` : hostname();
 }
 
 function documentsConfig(config: Config): Pick<CollectorConfig, 'elasticsearch' | 'file' | 'console'> {

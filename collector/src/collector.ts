@@ -2,6 +2,7 @@
 import type { CollectorConfig } from './config.js';
 import { ElasticsearchOutput } from './documents/elasticsearch.js';
 import { LinesOutput } from './documents/lines.js';
+import { health } from './health.js';
 import type { Log } from './log.js';
 import { MetricsOutput } from './metrics/index.js';
 import type { Output } from './output.js';
@@ -38,6 +39,9 @@ export class Collector {
     }
     if (config.console) outputs.push(LinesOutput.console());
     this.outputs = outputs;
+    // So that the first loss is an increase.
+    for (const { name: output } of outputs)
+      for (const result of ['refused', 'dropped', 'unreadable']) health.records.inc({ output, result }, 0);
   }
 
   /** Names of the outputs whose backend was not reached at the last attempt. */

@@ -101,7 +101,15 @@ test('Elasticsearch: what has no id or protocol is left out, and the rest of the
 test('traces: sampled out, and no span', async () => {
   const backend = await Backend.start();
   const output = new TracesOutput(
-    { endpoint: backend.url, protocol: 'http', timeoutMs: 1000, headers: {}, sampleRatio: 0, slowMs: 1000 },
+    {
+      endpoint: backend.url,
+      protocol: 'http',
+      timeoutMs: 1000,
+      headers: {},
+      ca: '',
+      sampleRatio: 0,
+      slowMs: 1000,
+    },
     new Lines(),
   );
   const slow = { durationNano: 2_000_000_000n };

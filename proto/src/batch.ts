@@ -14,6 +14,15 @@ export function eachRecord(
   tag: number,
   visit: (start: number, end: number) => unknown,
 ): void {
+  eachField(bytes, length, (found, start, end) => (found === tag ? visit(start, end) : true));
+}
+
+/** All fields, whose values are [start, end). */
+function eachField(
+  bytes: Uint8Array,
+  length: number,
+  visit: (tag: number, start: number, end: number) => unknown,
+): void {
   let at = 0;
   while (at < length) {
     const found = bytes[at++];
@@ -23,7 +32,33 @@ export function eachRecord(
       size += (byte & 0x7f) * scale;
       if (byte < 0x80) break;
     }
-    if (found === tag && visit(at, at + size) === false) return;
+    if (visit(found, at, at + size) === false) return;
     at += size;
   }
+}
+
+interface Part {
+  readonly bytes: Uint8Array;
+  /** RoundTrips in it. */
+  readonly records: number;
+}
+
+/** A batch as two, both of the same sensor; null where it has one field beside the sensor, and cannot be parted. */
+export function halves(bytes: Uint8Array): readonly [Part, Part] | null {
+  const sensor: Uint8Array[] = [];
+  const fields: { readonly bytes: Uint8Array; readonly isRecord: boolean }[] = [];
+  let before = 0;
+  eachField(bytes, bytes.length, (tag, _, end) => {
+    const field = bytes.subarray(before, end);
+    before = end;
+    if (tag === RoundTripBatchTag.sensor) sensor.push(field);
+    else fields.push({ bytes: field, isRecord: tag === RECORD });
+  });
+  if (fields.length < 2) return null;
+  const part = (some: typeof fields): Part => ({
+    bytes: Buffer.concat([...some.map((field) => field.bytes), ...sensor]),
+    records: some.filter(({ isRecord }) => isRecord).length,
+  });
+  const middle = fields.length >> 1;
+  return [part(fields.slice(0, middle)), part(fields.slice(middle))];
 }

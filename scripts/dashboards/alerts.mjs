@@ -60,10 +60,16 @@ export function alertGroups({ protocols }) {
       expr: 'up{job="packetd-collector"} == 0',
       description: 'Its /metrics cannot be scraped.',
     }),
-    rule('PacketdOutputStuck', '5m', 'critical', 'Output {{ $labels.output }} is stuck', {
-      expr: '(sum by (output) (packetd_output_open_batches) > 0) unless (sum by (output) (increase(packetd_output_records_total[5m])) > 0)',
-      description: 'Batches are open and none was accepted for 5 minutes.',
-    }),
+    rule(
+      'PacketdOutputStuck',
+      '5m',
+      'critical',
+      'Output {{ $labels.output }} of {{ $labels.instance }} is stuck',
+      {
+        expr: '(sum by (output, instance) (packetd_output_open_batches) > 0) unless (sum by (output, instance) (increase(packetd_output_records_total[5m])) > 0)',
+        description: 'Batches are open and none was accepted for 5 minutes.',
+      },
+    ),
     rule('PacketdOutputRetries', '10m', 'warning', 'Output {{ $labels.output }} retries', {
       expr: 'sum by (output) (rate(packetd_output_retries_total[5m])) > 0.1',
       description: 'Its backend is down, or answers 429 or 5xx.',

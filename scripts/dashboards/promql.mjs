@@ -16,12 +16,12 @@ export const rate = (selector, range = '$__rate_interval') => `rate(${selector}[
 export const sumBy = (labels, expression) =>
   labels === '' ? `sum(${expression})` : `sum by (${labels}) (${expression})`;
 
-/** Share of the roundtrips that failed, 0 to 1; nothing where there was none at all. */
+/** Share of the roundtrips that failed, 0 to 1: 0 where none did, nothing where there was none at all. */
 export function failedShare(protocols, labels, matchers, range) {
   const all = sumBy(labels, rate(every(protocols, 'requests_total', matchers), range));
   const status = `${matchers === '' ? '' : `${matchers},`}status=~"${FAILED}"`;
   const failed = sumBy(labels, rate(every(protocols, 'requests_total', status), range));
-  return `${failed} / ${all}`;
+  return `(${failed} or ${all} * 0) / ${all}`;
 }
 
 export function quantile(q, protocols, labels, matchers, range) {

@@ -8,6 +8,7 @@ import { describe, it } from 'node:test';
 import { type ElasticMapping, elasticMapping } from '@packetd/proto/telemetry/mapping';
 import {
   dashboards,
+  documentedKql,
   fieldsOfKql,
   kqlOf,
   lensState,
@@ -15,7 +16,6 @@ import {
   savedObjects,
 } from '../e2e/stack/queries.js';
 import { ROOT } from '../e2e/support.js';
-import { read } from './support.js';
 
 const objects = savedObjects();
 const ofType = (type: string) => objects.filter((object) => object.type === type);
@@ -152,7 +152,7 @@ describe("Kibana's saved objects", () => {
   });
 
   it('have KQL in the docs that names only fields of the mapping', () => {
-    const rows = [...read('docs/kql.md').matchAll(/^\|.*\| `([^`]+)` *\|$/gm)].map(([, kql]) => kql);
+    const rows = documentedKql();
     assert.ok(rows.length >= 20);
     for (const kql of rows)
       for (const name of fieldsOfKql(kql)) assert.ok(known.has(name), `${name} in ${kql}`);

@@ -67,4 +67,36 @@ describe('Elasticsearch', { skip }, () => {
     await output.close(5000);
     assert.equal(readFileSync(join(directory, 'dead.ndjson'), 'utf8'), '');
   });
+
+  it('takes documents with names, numbers and texts at their limits', async () => {
+    const dead = join(directory, 'odd.ndjson');
+    const output = new ElasticsearchOutput(
+      {
+        servers: [url],
+        namespace: `odd${process.pid}`,
+        ...{ username: '', password: '', apiKey: '', ca: '', deadLetter: dead },
+      },
+      new Lines(),
+    );
+    const most = 2n ** 64n - 1n;
+    const odd = ['\0\x01\r\n"\\\u2028', 'x'.repeat(40_000), '😀'.repeat(20_000), '', '..', 'ü'];
+    const headers = odd.flatMap((key) => odd.map((value) => ({ key, value })));
+    await output.write(
+      batchOf(
+        odd.map((text, i) =>
+          httpRecord(
+            {
+              id: new Uint8Array(16).fill(i + 1),
+              operation: text,
+              target: text,
+              ...(i === 0 ? { durationNano: most } : {}),
+            },
+            { path: text, method: text, requestHeaders: headers, requestBodyBytes: most },
+          ),
+        ),
+      ),
+    );
+    await output.close(5000);
+    assert.equal(readFileSync(dead, 'utf8'), '');
+  });
 });

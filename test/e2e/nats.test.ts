@@ -2,15 +2,15 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { Agent, createServer, get } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { create, toBinary } from '@bufbuild/protobuf';
-import { jetstream, jetstreamManager } from '@nats-io/jetstream';
-import { connect } from '@nats-io/transport-node';
+import { AckPolicy, jetstream, jetstreamManager } from '@nats-io/jetstream';
+import { connect, type NatsConnection } from '@nats-io/transport-node';
 import type { Output } from '@packetd/collector/output';
 import {
   DEFAULT_JETSTREAM,
@@ -20,7 +20,7 @@ import {
 } from '@packetd/collector/source/jetstream';
 import { RoundTripBatchSchema } from '@packetd/proto/gen/packetd/v1/roundtrip_pb';
 import { compress } from 'snappy';
-import { freePort, has, listening, sleep } from '../bench/processes.js';
+import { Background, freePort, has, listening, sleep } from '../bench/processes.js';
 import { backend, isRoot, PACKETD, startBackend, stopBackend, unless } from './support.js';
 
 const script = backend('nats.sh');
@@ -190,5 +190,170 @@ describe('agent, JetStream and collector', { skip }, () => {
       await manager.streams.delete('STUCK');
       await connection.close();
     }
+  });
+
+  /** An output that keeps what it is given until `release`; counts per sensor how often it was given. */
+  function holding(window: number) {
+    const given = new Map<string, number>();
+    let held: (() => void)[] | null = [];
+    const output: Output = {
+      name: 'metrics',
+      window,
+      write: async (batch) => {
+        const name = batch.decoded.sensor?.name ?? '';
+        given.set(name, (given.get(name) ?? 0) + 1);
+        if (held !== null) await new Promise<void>((resolve) => held!.push(resolve));
+      },
+      close: async () => {},
+    };
+    const release = () => {
+      for (const resolve of held ?? []) resolve();
+      held = null;
+    };
+    return { output, given, release };
+  }
+  const quiet = { debug() {}, info() {}, warn() {}, error() {} };
+  async function publish(connection: NatsConnection, stream: string, from: number, to: number) {
+    for (let i = from; i < to; i++) {
+      const batch = create(RoundTripBatchSchema, { sensor: { name: `s${i}` } });
+      const bytes = await compress(Buffer.from(toBinary(RoundTripBatchSchema, batch)));
+      await jetstream(connection).publish(`${subjectOf(stream)}.test`, bytes);
+    }
+  }
+  const onceEach = (count: number) => Array.from({ length: count }, (_, i) => [`s${i}`, 1]).sort();
+
+  it('gives an output nothing twice while its backend is away for longer than NATS waits', async () => {
+    const connection = await connect({ servers: `127.0.0.1:${natsPort}` });
+    const options = { ...DEFAULT_JETSTREAM, stream: 'SLOW', ackWaitMs: 1000 };
+    const manager = await ensureStream(connection, options);
+    try {
+      // As another version would have made it.
+      await manager.consumers.add('SLOW', {
+        durable_name: 'packetd-metrics',
+        ack_policy: AckPolicy.Explicit,
+        max_ack_pending: 7,
+      });
+      await publish(connection, 'SLOW', 0, 300);
+      const { output, given, release } = holding(100);
+      const source = await JetStreamSource.start(connection, [output], options, quiet);
+      while (given.size < 100) await sleep(10);
+      await sleep(3500);
+      release();
+      while (given.size < 300) await sleep(10);
+      await source.stop();
+      assert.deepEqual([...given].sort(), onceEach(300));
+    } finally {
+      await manager.streams.delete('SLOW');
+      await connection.close();
+    }
+  });
+
+  it('goes on when its consumer, then the stream, are deleted', async () => {
+    const connection = await connect({ servers: `127.0.0.1:${natsPort}` });
+    const options = { ...DEFAULT_JETSTREAM, stream: 'GONE' };
+    const manager = await ensureStream(connection, options);
+    try {
+      const { output, given, release } = holding(100);
+      release();
+      const source = await JetStreamSource.start(connection, [output], options, quiet);
+      await publish(connection, 'GONE', 0, 10);
+      while (given.size < 10) await sleep(10);
+      await manager.consumers.delete('GONE', 'packetd-metrics');
+      await publish(connection, 'GONE', 10, 20);
+      while (given.size < 20) await sleep(10);
+      await manager.streams.delete('GONE');
+      // Made again by the collector, or by a sensor.
+      while (!(await manager.streams.info('GONE').catch(() => null))) await sleep(50);
+      await publish(connection, 'GONE', 20, 30);
+      while (given.size < 30) await sleep(10);
+      await source.stop();
+      assert.deepEqual([...given].sort(), onceEach(30));
+    } finally {
+      await manager.streams.delete('GONE');
+      await connection.close();
+    }
+  });
+
+  it('waits for a NATS that comes later, and then has what was captured before', async () => {
+    const http = createServer((_, response) => response.end('ok')).listen(0, '127.0.0.1');
+    await once(http, 'listening');
+    const { port } = http.address() as AddressInfo;
+    await stopBackend(server);
+    const sensor = await start(
+      'agent',
+      { sensor: { name: 'sensor-1' }, sniffer: { ifaces: 'lo' }, server: { enabled: false } },
+      'cannot connect to NATS',
+    );
+    const consumer = await start(
+      'collector',
+      { server: { enabled: false }, exporter: { roundtrips: { enabled: true, filename: out } } },
+      'cannot connect to NATS',
+    );
+    await fetch(`http://127.0.0.1:${port}/early`);
+    await sleep(300);
+    server = await startNats();
+    for (let i = 0; i < 300 && (!existsSync(out) || paths(port).length < 1); i++) await sleep(100);
+    await end(sensor, 'SIGTERM');
+    await end(consumer, 'SIGTERM');
+    http.close();
+    assert.deepEqual(paths(port), ['/early']);
+  });
+});
+
+const noServer = unless(has('nats-server'), 'nats-server is not installed');
+describe('logins at NATS', { skip: noServer }, () => {
+  const directory = mkdtempSync(join(tmpdir(), 'packetd-login-'));
+  after(() => rmSync(directory, { recursive: true, force: true }));
+  const users = [
+    '{ user: all, password: "p:w@d" }',
+    // What a sensor needs where the stream is there (docs/deployment.md).
+    '{ user: sensor, password: sec-ret, permissions: { publish: ["packetd.roundtrips.>", "$JS.API.STREAM.INFO.PACKETD"], subscribe: ["_INBOX.>"] } }',
+  ];
+  const ROWS: readonly (readonly [what: string, server: string, nats: object, says: RegExp])[] = [
+    ['user and password', '', { user: 'all', password: 'p:w@d' }, /"consuming"/],
+    ['user and password in the URL', 'all:p%3Aw%40d@', {}, /"consuming"/],
+    [
+      'a wrong password',
+      '',
+      { user: 'all', password: 'sec-ret' },
+      /Authorization Violation.*check nats\.user/,
+    ],
+    ['a wrong password in the URL', 'all:sec-ret@', {}, /Authorization Violation.*check nats\.user/],
+    ['no login', '', {}, /Authorization Violation.*check nats\.user/],
+    [
+      'a user that may not',
+      'sensor:sec-ret@',
+      {},
+      /Permissions Violation.*CONSUMER.*give packetd's user this permission/,
+    ],
+    ['credentials that are none', '', { credentials: PACKETD }, /is no \.creds file/],
+    ['a CA that is not there', '', { tls: { ca: '/nowhere.pem' } }, /nats\.tls\.ca: cannot read/],
+  ];
+  it('say what is wrong, and nothing secret', async () => {
+    const port = await freePort();
+    const conf = join(directory, 'nats.conf');
+    writeFileSync(
+      conf,
+      `listen: 127.0.0.1:${port}\njetstream { store_dir: "${directory}" }\nauthorization { users: [${users.join(', ')}] }\n`,
+    );
+    const server = new Background('nats-server', ['-c', conf]);
+    await listening(port);
+    for (const [what, userinfo, nats, says] of ROWS) {
+      const file = join(directory, 'collector.json');
+      const servers = [`nats://${userinfo}127.0.0.1:${port}`];
+      writeFileSync(file, JSON.stringify({ nats: { servers, ...nats }, server: { enabled: false } }));
+      const child = spawn(process.execPath, [PACKETD, 'collector', '--config', file], {
+        stdio: ['ignore', 'ignore', 'pipe'],
+      });
+      let log = '';
+      child.stderr.on('data', (piece: Buffer) => {
+        log += piece.toString();
+        if (log.includes('"consuming"')) child.kill('SIGTERM');
+      });
+      await once(child, 'close');
+      assert.match(log, says, what);
+      assert.doesNotMatch(log, /sec-ret/, what);
+    }
+    await server.stop('SIGTERM');
   });
 });

@@ -76,7 +76,7 @@ describe('Prometheus', { skip }, () => {
           labels: { http: ['path', 'status_code'] },
           layer4Labels: ['server_port'],
         },
-        remoteWrite: { endpoint: `${base}/write`, intervalMs: 1000, timeoutMs: 5000, headers: {} },
+        remoteWrite: { endpoint: `${base}/write`, intervalMs: 1000, timeoutMs: 5000, headers: {}, ca: '' },
         instance: 'replica-1',
       },
       log,

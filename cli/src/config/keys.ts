@@ -197,8 +197,21 @@ export const KEYS: readonly Key[] = [
     BOTH,
     'Largest size of a new stream; then the oldest batches go.',
   ),
+  key(
+    'nats.leafDomains',
+    texts,
+    [],
+    COLLECTOR,
+    'JetStream domains of leaf nodes: what sensors publish there is copied into the stream here.',
+  ),
 
-  key('collector.name', text, '', COLLECTOR, "Label `instance` of the metrics; empty is the host's name."),
+  key(
+    'collector.name',
+    text,
+    '',
+    COLLECTOR,
+    'Label `instance` of the metrics, different for every collector; empty is host:port of server.address.',
+  ),
   key('metricsStorage.enabled', flag, true, COLLECTOR, 'Aggregate roundtrips into metrics.'),
   key(
     'metricsStorage.expired',
@@ -219,7 +232,7 @@ export const KEYS: readonly Key[] = [
     flag,
     false,
     COLLECTOR,
-    'Write native histograms beside the classic ones by remote write.',
+    'Write native histograms beside the classic ones by remote write\n(Prometheus 2 takes them with --enable-feature=native-histograms only).',
   ),
   key(
     'metricsStorage.seriesBudget',
@@ -259,6 +272,7 @@ export const KEYS: readonly Key[] = [
     'Further request headers, such as Authorization.',
     true,
   ),
+  key('exporter.metrics.ca', text, '', COLLECTOR, 'Path of the CA certificate; empty for the usual ones.'),
 
   key('exporter.traces.enabled', flag, false, COLLECTOR, 'Send spans by OTLP.'),
   key(
@@ -286,6 +300,7 @@ export const KEYS: readonly Key[] = [
     'Further request headers, such as Authorization.',
     true,
   ),
+  key('exporter.traces.ca', text, '', COLLECTOR, 'Path of the CA certificate; empty for the usual ones.'),
 
   key('exporter.roundtrips.enabled', flag, false, COLLECTOR, 'Write every roundtrip as a JSON document.'),
   key('exporter.roundtrips.console', flag, false, COLLECTOR, 'To stdout.'),

@@ -2,7 +2,6 @@
  * Documents to Elasticsearch data streams by _bulk. The record's id is the document's `_id` and the
  * operation is `create`, so what is sent again is refused as there already, and counts as done.
  */
-import { readFileSync } from 'node:fs';
 import { Client, type ClientOptions, errors } from '@elastic/elasticsearch';
 import { RoundTripTag } from '@packetd/proto';
 import { ByteBuffer } from '@packetd/proto/byte-buffer';
@@ -11,6 +10,7 @@ import { protocolNameOf } from '@packetd/proto/telemetry/protocol-name';
 import { health } from '../health.js';
 import type { Log } from '../log.js';
 import type { Batch, Output } from '../output.js';
+import { EndpointError, readCa } from '../post.js';
 import { Backoff, ClosedError, pause, retryAfterMs } from '../retry.js';
 import { RotatedFile } from './rotated-file.js';
 import { BatchDocuments } from './writer.js';
@@ -38,6 +38,7 @@ const DEAD_LETTER_BYTES = 100e6;
 const DEAD_LETTER_BACKUPS = 2;
 const POLICY = 'packetd';
 const CONFLICT = 409;
+const TOO_LARGE = 413;
 const TOO_MANY_REQUESTS = 429;
 
 /** One document on its way. */
@@ -64,6 +65,8 @@ export class ElasticsearchOutput implements Output {
   private readonly open = new Set<() => void>();
   private waiting: Item[] = [];
   private waitingBytes = 0;
+  /** Smaller once a server, or a proxy before it, has said that a request is too large. */
+  private bulkBytes = BULK_BYTES;
   private timer: NodeJS.Timeout | null = null;
   private running = 0;
   private slots: (() => void)[] = [];
@@ -71,6 +74,7 @@ export class ElasticsearchOutput implements Output {
   /** The last attempt reached the server. */
   reachable = false;
 
+  /** Throws EndpointError and FileError. */
   constructor(
     private readonly config: ElasticsearchConfig,
     private readonly log: Log,
@@ -138,7 +142,7 @@ export class ElasticsearchOutput implements Output {
   private add(item: Item): void {
     this.waiting.push(item);
     this.waitingBytes += item.bytes.length;
-    if (this.waitingBytes >= BULK_BYTES) this.send();
+    if (this.waitingBytes >= this.bulkBytes) this.send();
     else this.timer ??= setTimeout(() => this.send(), BULK_AGE_MS);
   }
 
@@ -152,25 +156,39 @@ export class ElasticsearchOutput implements Output {
     void this.deliver(items);
   }
 
-  /** Sends until every document is in, refused, or the output closed. */
   private async deliver(items: Item[]): Promise<void> {
     await this.ready;
     if (this.running >= REQUESTS_AT_ONCE) await new Promise<void>((resolve) => this.slots.push(resolve));
     this.running++;
+    await this.sendAll(items);
+    this.running--;
+    this.slots.shift()?.();
+  }
+
+  /** Sends until every document is in, refused, or the output closed. */
+  private async sendAll(items: Item[]): Promise<void> {
     const backoff = new Backoff();
     const { signal } = this.closing;
-    while (items.length > 0 && !signal.aborted) {
+    while (!signal.aborted) {
       let askedMs = 0;
       try {
         items = this.settle(items, await this.bulk(items));
         this.reachable = true;
-        if (items.length === 0) break;
+        if (items.length === 0) return;
       } catch (error) {
         const { status, reason, after } = describe(error);
         this.reachable = status > 0;
+        if (status === TOO_LARGE && items.length > 1) {
+          const middle = items.length >> 1;
+          this.bulkBytes = Math.max(1, Math.min(this.bulkBytes, bytesOf(items) >> 1));
+          health.retries.inc({ output: NAME });
+          await this.sendAll(items.slice(0, middle));
+          items = items.slice(middle);
+          continue;
+        }
         if (isRefusal(status)) {
           for (const item of items) this.refuse(item, { status, error: { reason } });
-          break;
+          return;
         }
         askedMs = after;
         this.log.warn('elasticsearch does not take documents; trying again', { status, reason });
@@ -178,8 +196,6 @@ export class ElasticsearchOutput implements Output {
       health.retries.inc({ output: NAME });
       await pause(backoff.delay(askedMs), signal);
     }
-    this.running--;
-    this.slots.shift()?.();
   }
 
   private async bulk(items: readonly Item[]): Promise<readonly BulkItem[]> {
@@ -296,13 +312,26 @@ export class ElasticsearchOutput implements Output {
   }
 }
 
+/** What the names of data streams allow of a namespace. */
+const NAMESPACE = /^[^A-Z\s\\/*?"<>|,#:-]{1,100}$/;
+
+/** Throws EndpointError. */
 function clientOptions(config: ElasticsearchConfig): ClientOptions {
-  const { servers, username, password, apiKey, ca } = config;
+  const { servers, namespace, username, password, apiKey, ca } = config;
+  const key = 'exporter.roundtrips.elasticsearch';
+  for (const server of servers) {
+    if (!URL.canParse(server) || !/^https?:$/.test(new URL(server).protocol))
+      throw new EndpointError(`${key}.servers has what is no URL; write http://host:9200`);
+  }
+  if (!NAMESPACE.test(namespace))
+    throw new EndpointError(
+      `${key}.namespace cannot be '${namespace}'; use lower-case letters, digits and _`,
+    );
   const auth = apiKey !== '' ? { auth: { apiKey } } : username !== '' ? { auth: { username, password } } : {};
   return {
     nodes: [...servers],
     ...auth,
-    ...(ca === '' ? {} : { tls: { ca: readFileSync(ca) } }),
+    ...(ca === '' ? {} : { tls: { ca: readCa(`${key}.ca`, ca) } }),
     compression: true,
     // Its meta header and sniffing say nothing that we want said.
     enableMetaHeader: false,
@@ -311,7 +340,7 @@ function clientOptions(config: ElasticsearchConfig): ClientOptions {
 
 /** A whole request that the server will never take: malformed or forbidden, but not a wrong password. */
 function isRefusal(status: number): boolean {
-  return status === 400 || status === 413;
+  return status === 400 || status === TOO_LARGE;
 }
 
 /** The template with `keyword` for `constant_keyword`, which only licensed builds have. */
@@ -336,6 +365,10 @@ function describe(error: unknown): { status: number; reason: string; after: numb
     };
   }
   return { status: 0, reason: (error as Error).message, after: 0 };
+}
+
+function bytesOf(items: readonly Item[]): number {
+  return items.reduce((sum, { bytes }) => sum + bytes.length, 0);
 }
 
 const ID_BYTES = 16;

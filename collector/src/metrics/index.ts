@@ -50,14 +50,23 @@ export class MetricsOutput implements Output {
     return renderFamilies(this.registry.families(), openMetrics);
   }
 
+  flush(): void {
+    this.remote?.flush();
+  }
+
   async close(deadlineMs: number): Promise<void> {
     await this.remote?.close(deadlineMs);
   }
 }
 
+/** Counters of a sensor that should stay 0. */
+const ALERTED = ['kernelDropped', 'recordsDropped'];
+
 /** What a batch says about its sensor, among the collector's own metrics. */
 function countSensor(batch: Batch): void {
   const { sensor, counters } = batch.decoded;
+  // A counter that begins above 0 has not grown to whoever asks for its increase, and these are alerts.
+  for (const name of ALERTED) sensorCounters.inc({ sensor: sensor?.name ?? '', name, protocol: '' }, 0);
   for (const { name, protocol, value } of counters) {
     sensorCounters.inc({ sensor: sensor?.name ?? '', name, protocol }, Number(value));
   }

@@ -224,7 +224,13 @@ describe('RemoteWriter', () => {
   ): Promise<void> {
     const backend = await Backend.start(script);
     const log = new Lines();
-    const remoteWrite = { endpoint: backend.url, intervalMs, timeoutMs: 1000, headers: { 'x-scope': 'a' } };
+    const remoteWrite = {
+      endpoint: backend.url,
+      intervalMs,
+      timeoutMs: 1000,
+      headers: { 'x-scope': 'a' },
+      ca: '',
+    };
     const output = new MetricsOutput({ storage: STORAGE, remoteWrite, instance: 'collector-1' }, log);
     try {
       await test(backend, output, log);
@@ -277,7 +283,7 @@ describe('RemoteWriter', () => {
 
   it('splits what is long between series', async () => {
     const backend = await Backend.start();
-    const remoteWrite = { endpoint: backend.url, intervalMs: 60_000, timeoutMs: 5000, headers: {} };
+    const remoteWrite = { endpoint: backend.url, intervalMs: 60_000, timeoutMs: 5000, headers: {}, ca: '' };
     const storage = { ...STORAGE, seriesBudget: 2000, labels: { http: ['path'] } };
     const output = new MetricsOutput({ storage, remoteWrite, instance: 'collector-1' }, new Lines());
     const records = Array.from({ length: 500 }, (_, i) => httpRecord({}, { path: `/${i}` }));
@@ -318,7 +324,7 @@ describe('RemoteWriter', () => {
     const endpoint = backend.url;
     await backend.stop();
     const log = new Lines();
-    const remoteWrite = { endpoint, intervalMs: 10, timeoutMs: 1000, headers: {} };
+    const remoteWrite = { endpoint, intervalMs: 10, timeoutMs: 1000, headers: {}, ca: '' };
     const output = new MetricsOutput({ storage: STORAGE, remoteWrite, instance: 'c' }, log);
     const written = assert.rejects(output.write(batchOf([httpRecord()])), { name: 'ClosedError' });
     await output.close(200);
@@ -328,7 +334,13 @@ describe('RemoteWriter', () => {
   });
 
   it('says which key is no URL, without the password in it', () => {
-    const remoteWrite = { endpoint: 'u:secret@host/write', intervalMs: 10, timeoutMs: 1000, headers: {} };
+    const remoteWrite = {
+      endpoint: 'u:secret@host/write',
+      intervalMs: 10,
+      timeoutMs: 1000,
+      headers: {},
+      ca: '',
+    };
     assert.throws(
       () => new MetricsOutput({ storage: STORAGE, remoteWrite, instance: 'c' }, new Lines()),
       (error: Error) => /exporter\.metrics\.endpoint/.test(error.message) && !/secret/.test(error.message),
@@ -338,7 +350,7 @@ describe('RemoteWriter', () => {
   it('makes basic authentication of credentials in the URL', async () => {
     const backend = await Backend.start();
     const endpoint = backend.url.replace('//', '//user:p%40ss@');
-    const remoteWrite = { endpoint, intervalMs: 10, timeoutMs: 1000, headers: {} };
+    const remoteWrite = { endpoint, intervalMs: 10, timeoutMs: 1000, headers: {}, ca: '' };
     const output = new MetricsOutput({ storage: STORAGE, remoteWrite, instance: 'c' }, new Lines());
     await output.write(batchOf([httpRecord()]));
     await output.close(1000);

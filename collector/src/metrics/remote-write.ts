@@ -13,6 +13,8 @@ export interface RemoteWriteConfig {
   readonly intervalMs: number;
   readonly timeoutMs: number;
   readonly headers: Readonly<Record<string, string>>;
+  /** Path of the CA certificate; empty for the usual ones. */
+  readonly ca: string;
 }
 
 const NAME = 'metrics';
@@ -27,6 +29,8 @@ const METADATA_MS = 60_000;
 /** Between two samples of a series, with room for the 0 of one that came back after its staleness marker. */
 const STEP_MS = 2;
 const TOO_MANY_REQUESTS = 429;
+/** Of what the backend says, this is logged. */
+const MAX_REASON_BYTES = 300;
 
 const HEADERS = {
   'content-type': 'application/x-protobuf',
@@ -48,6 +52,7 @@ export class RemoteWriter {
   private waiting: Waiting[] = [];
   private wake: (() => void) | null = null;
   private ending = false;
+  private flushing = false;
   private sentMs = 0;
   private metadataMs = 0;
 
@@ -59,7 +64,7 @@ export class RemoteWriter {
     private readonly log: Log,
   ) {
     const headers = { ...HEADERS, ...config.headers };
-    this.poster = new Poster('exporter.metrics.endpoint', config.endpoint, headers, config.timeoutMs);
+    this.poster = new Poster('exporter.metrics', config.endpoint, headers, config.ca, config.timeoutMs);
     this.loop = this.run();
   }
 
@@ -68,8 +73,14 @@ export class RemoteWriter {
     if (this.ending) return Promise.reject(new ClosedError(NAME));
     return new Promise((resolve, reject) => {
       this.waiting.push({ resolve, reject });
-      if (this.waiting.length >= EAGER_BATCHES) this.wake?.();
+      if (this.flushing || this.waiting.length >= EAGER_BATCHES) this.wake?.();
     });
+  }
+
+  /** What waits is sent at once, and what comes from now on. */
+  flush(): void {
+    this.flushing = true;
+    this.wake?.();
   }
 
   /** Sends once more and ends. */
@@ -79,6 +90,7 @@ export class RemoteWriter {
     const timer = setTimeout(() => this.closing.abort(), deadlineMs);
     await this.loop;
     clearTimeout(timer);
+    this.poster.close();
   }
 
   private async run(): Promise<void> {
@@ -102,8 +114,9 @@ export class RemoteWriter {
   private async nextTime(): Promise<void> {
     const { intervalMs } = this.config;
     const soonest = Math.min(intervalMs, EAGER_MS);
-    await this.sleep(soonest, () => this.ending);
-    await this.sleep(intervalMs - soonest, () => this.ending || this.waiting.length >= EAGER_BATCHES);
+    const atOnce = () => this.ending || (this.flushing && this.waiting.length > 0);
+    await this.sleep(soonest, atOnce);
+    await this.sleep(intervalMs - soonest, () => atOnce() || this.waiting.length >= EAGER_BATCHES);
   }
 
   /** Waits `ms`, or until `wake` is called and finds `over`. */
@@ -168,13 +181,13 @@ export class RemoteWriter {
           health.batches.inc({ output: NAME, result: 'written' });
           return;
         }
+        const reason = new TextDecoder().decode(answer.body.subarray(0, MAX_REASON_BYTES)).trim();
         if (status < 500 && status !== TOO_MANY_REQUESTS) {
           health.batches.inc({ output: NAME, result: 'refused' });
-          const reason = new TextDecoder().decode(answer.body.subarray(0, 300)).trim();
           this.log.warn('remote write was refused; these samples are left out', { status, reason });
           return;
         }
-        this.log.warn('remote write failed; trying again', { status });
+        this.log.warn('remote write failed; trying again', { status, reason });
       }
       if (signal.aborted) return;
       health.retries.inc({ output: NAME });

@@ -26,6 +26,7 @@ export class InProcessSource {
    */
   async drain(deadlineMs: number): Promise<number> {
     const until = Date.now() + deadlineMs;
+    for (const lane of this.lanes) lane.flush();
     while (this.lanes.some((lane) => lane.busy) && Date.now() < until) {
       await new Promise((resolve) => setTimeout(resolve, 10));
     }
@@ -56,6 +57,10 @@ class Lane {
       this.dropped(oldest.records);
     }
     this.pump();
+  }
+
+  flush(): void {
+    this.output.flush?.();
   }
 
   /** Drops what waits; answers its roundtrips. */

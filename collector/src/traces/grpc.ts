@@ -1,6 +1,6 @@
 /** OTLP over gRPC: the request is encoded already, so the serialisers pass bytes through. */
 import { Client, credentials, Metadata, type ServiceError, status } from '@grpc/grpc-js';
-import { EndpointError } from '../post.js';
+import { EndpointError, readCa } from '../post.js';
 import type { Sender, Sent } from './sender.js';
 import { partialSuccess, retryDelayMs } from './wire.js';
 
@@ -30,18 +30,28 @@ export class GrpcSender implements Sender {
     endpoint: string,
     private readonly timeoutMs: number,
     headers: Readonly<Record<string, string>>,
+    ca: string,
   ) {
     const url = URL.canParse(endpoint) ? new URL(endpoint) : null;
     if (url === null || !/^https?:$/.test(url.protocol)) {
-      throw new EndpointError(`${key} is no URL; write http://host:4317`);
+      throw new EndpointError(`${key}.endpoint is no URL; write http://host:4317`);
     }
     const secure = url.protocol === 'https:';
     this.client = new Client(
       `${url.hostname}:${url.port || (secure ? '443' : '4317')}`,
-      secure ? credentials.createSsl() : credentials.createInsecure(),
+      secure
+        ? credentials.createSsl(ca === '' ? null : readCa(`${key}.ca`, ca))
+        : credentials.createInsecure(),
       { 'grpc.default_compression_algorithm': 2 },
     );
-    for (const [key, value] of Object.entries(headers)) this.metadata.set(key, value);
+    for (const [name, value] of Object.entries(headers)) {
+      try {
+        this.metadata.set(name, value);
+      } catch {
+        // What it says has the value in it.
+        throw new EndpointError(`${key}.headers: a name or value is not allowed in metadata`);
+      }
+    }
   }
 
   send(request: Uint8Array, signal: AbortSignal): Promise<Sent> {

@@ -14,8 +14,14 @@ export class HttpSender implements Sender {
   private readonly poster: Poster;
 
   /** `endpoint` is the whole URL: http://host:4318/v1/traces. Throws EndpointError. */
-  constructor(key: string, endpoint: string, timeoutMs: number, headers: Readonly<Record<string, string>>) {
-    this.poster = new Poster(key, endpoint, { ...HEADERS, ...headers }, timeoutMs);
+  constructor(
+    key: string,
+    endpoint: string,
+    timeoutMs: number,
+    headers: Readonly<Record<string, string>>,
+    ca: string,
+  ) {
+    this.poster = new Poster(key, endpoint, { ...HEADERS, ...headers }, ca, timeoutMs);
   }
 
   async send(request: Uint8Array, signal: AbortSignal): Promise<Sent> {
@@ -32,5 +38,7 @@ export class HttpSender implements Sender {
     }
   }
 
-  close(): void {}
+  close(): void {
+    this.poster.close();
+  }
 }

@@ -15,13 +15,15 @@ export interface TracesConfig {
   readonly protocol: 'http' | 'grpc';
   readonly timeoutMs: number;
   readonly headers: Readonly<Record<string, string>>;
+  /** Path of the CA certificate; empty for the usual ones. */
+  readonly ca: string;
   /** Share of traces that is kept, 0 to 1; errors and slow roundtrips always are. */
   readonly sampleRatio: number;
   readonly slowMs: number;
 }
 
 const NAME = 'traces';
-const ENDPOINT_KEY = 'exporter.traces.endpoint';
+const KEY = 'exporter.traces';
 /** A request is sent when it holds so much, or its first span has waited so long. */
 const MAX_SPANS = 2048;
 const MAX_BYTES = 1 << 20;
@@ -59,9 +61,9 @@ export class TracesOutput implements Output {
     config: TracesConfig,
     private readonly log: Log,
   ) {
-    const { endpoint, timeoutMs, headers } = config;
+    const { endpoint, timeoutMs, headers, ca } = config;
     const Sender = config.protocol === 'grpc' ? GrpcSender : HttpSender;
-    this.sender = new Sender(ENDPOINT_KEY, endpoint, timeoutMs, headers);
+    this.sender = new Sender(KEY, endpoint, timeoutMs, headers, ca);
     this.threshold = config.sampleRatio * RATIO_SCALE;
     this.slowNano = BigInt(Math.round(config.slowMs)) * MILLISECOND;
   }

@@ -36,6 +36,7 @@ const CONFIG = {
   protocol: 'http' as const,
   timeoutMs: 1000,
   headers: { 'x-tenant': 'a' },
+  ca: '',
   sampleRatio: 1,
   slowMs: 1000,
 };

@@ -94,7 +94,7 @@ test('names that cannot both be in the document are refused, naming the two fiel
 test('mapping of a protocol', () => {
   const keyword = { type: 'keyword', ignore_above: 1024 };
   const { properties } = elasticMapping('http');
-  assert.deepEqual(properties['@timestamp'], { type: 'date_nanos' });
+  assert.deepEqual(properties['@timestamp'], { type: 'date_nanos', ignore_malformed: false });
   assert.deepEqual(properties.client, {
     properties: {
       address: { type: 'ip' },

@@ -14,7 +14,7 @@ import { attribute, elastic_type, protocol } from '../gen/packetd/v1/options_pb.
 import { type RoundTrip, RoundTripSchema, Status } from '../gen/packetd/v1/roundtrip_pb.js';
 import { DnsTag, HttpTag, KeyValueTag, RedisTag, RoundTripTag } from '../gen/tags.js';
 import { WireWriter } from '../wire-writer.js';
-import { DocumentWriter, MAX_ITEMS } from './document.js';
+import { DocumentWriter, MAX_ITEMS, MAX_NAME_BYTES } from './document.js';
 
 type Json = { [key: string]: unknown };
 
@@ -475,6 +475,26 @@ test('a KeyValue list: names together, no empty name, long values, more than the
     wire.end(mark);
   });
   assert.deepEqual((documentOf(bytes)!.http as Json).request, { header: { a: ['1', ''], b: [long] } });
+});
+
+test('a KeyValue list: names that Elasticsearch would refuse', () => {
+  const bytes = hand((wire) => {
+    const mark = wire.begin(RoundTripTag.http);
+    for (const key of ['\0a\0\n"b\0', 'c\t', 'd'.repeat(5000)]) {
+      const entry = wire.begin(HttpTag.requestHeaders);
+      wire.string(KeyValueTag.key, key);
+      wire.string(KeyValueTag.value, '\0');
+      wire.end(entry);
+    }
+    wire.end(mark);
+  });
+  assert.deepEqual((documentOf(bytes)!.http as Json).request, {
+    header: {
+      '\ufffda\ufffd\n"b\ufffd': ['\0'],
+      'c\t': ['\0'],
+      ['d'.repeat(MAX_NAME_BYTES)]: ['\0'],
+    },
+  });
 });
 
 test('a record with more elements than the cap is refused', () => {

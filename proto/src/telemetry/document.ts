@@ -37,6 +37,8 @@ export { MAX_ITEMS } from './scanner.js';
 
 /** Most names and values of one KeyValue list that the document shows; those behind are left out. */
 export const MAX_ENTRIES = 1024;
+/** Most of the name of such an entry: Elasticsearch refuses a document whose `flattened` keys are over 32 KiB. */
+export const MAX_NAME_BYTES = 4096;
 
 const COMMA = 0x2c;
 const QUOTE = 0x22;
@@ -52,6 +54,7 @@ const LONG_CONSTANT_BYTES = 48;
 const encoder = new TextEncoder();
 const TRUE = encoder.encode('true');
 const FALSE = encoder.encode('false');
+const REPLACEMENT = encoder.encode('\ufffd');
 
 const OUTCOME: Uint8Array[] = [];
 for (const status of Object.values(StatusValue)) OUTCOME[status] = encoder.encode(`${outcomeOf(status)}"`);
@@ -331,7 +334,7 @@ export class DocumentWriter {
       // Written already, together with an earlier one of this name.
       if (keyEnd === 0) continue;
       dst[at++] = QUOTE;
-      at = putText(dst, at, src, keyStart, keyEnd);
+      at = putName(dst, at, src, keyStart, Math.min(keyEnd, keyStart + MAX_NAME_BYTES));
       dst[at++] = QUOTE;
       dst[at++] = COLON;
       dst[at++] = OPEN_BRACKET;
@@ -415,6 +418,20 @@ function putValue(
   }
   dst[at++] = QUOTE;
   return at;
+}
+
+/** A key that was captured. NUL becomes U+FFFD: `flattened` keeps it for itself and refuses the document. */
+function putName(dst: Uint8Array, at: number, src: Uint8Array, start: number, end: number): number {
+  const behind = putText(dst, at, src, start, end);
+  // Nothing was escaped.
+  if (behind - at === end - start) return behind;
+  for (let i = start; i < end; i++) {
+    if (src[i] !== 0) continue;
+    at = putText(dst, at, src, start, i);
+    at = putBytes(dst, at, REPLACEMENT);
+    start = i + 1;
+  }
+  return putText(dst, at, src, start, end);
 }
 
 function putString(dst: Uint8Array, at: number, ascii: string): number {

@@ -20,6 +20,7 @@ const TEMPLATE_PRIORITY = 250;
 export interface ElasticProperty {
   type?: string;
   ignore_above?: number;
+  ignore_malformed?: boolean;
   value?: string;
   properties?: { [name: string]: ElasticProperty };
 }
@@ -104,6 +105,8 @@ export function indexTemplates(namespace: string, lifecycle?: string): ElasticIn
           settings: {
             index: {
               codec: 'best_compression',
+              // A number beyond its type or an address that is none costs its field, not the document.
+              'mapping.ignore_malformed': true,
               ...(lifecycle === undefined ? {} : { 'lifecycle.name': lifecycle }),
             },
           },
@@ -150,6 +153,8 @@ function propertiesOf(group: DocumentGroup): { [name: string]: ElasticProperty }
 }
 
 function leaf(type: string): ElasticProperty {
+  // The timestamp of a data stream must be one.
+  if (type === 'date_nanos') return { type, ignore_malformed: false };
   return ['keyword', 'flattened', 'wildcard'].includes(type)
     ? { type, ignore_above: IGNORE_ABOVE_CHARACTERS }
     : { type };

@@ -5,7 +5,8 @@
  */
 import { type JetStreamClient, jetstream } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
-import { compress } from 'snappy';
+import { halves } from '@packetd/proto/batch';
+import { compress, uncompress } from 'snappy';
 import type { BatchCompleter, Identity } from './identity.js';
 
 export interface PublisherOptions {
@@ -31,6 +32,9 @@ const PUBLISH_MS = 5000;
 const FIRST_RETRY_MS = 100;
 const LONGEST_RETRY_MS = 5000;
 
+/** Room for the headers of a message, which the server counts too. */
+const HEADERS_BYTES = 256;
+
 interface Waiting {
   readonly id: string;
   readonly bytes: Uint8Array;
@@ -54,7 +58,11 @@ export class NatsPublisher {
     retries: 0,
     bufferedBytes: 0,
   };
-  private readonly client: JetStreamClient;
+  private client: JetStreamClient | null = null;
+  /** Looks for the stream, and makes it again where it is gone. */
+  private ensure: () => Promise<unknown> = async () => {};
+  private ensuring: Promise<unknown> | null = null;
+  private maxPayload: () => number = () => Number.POSITIVE_INFINITY;
   private readonly subject: string;
   private queue: Waiting[] = [];
   private open = 0;
@@ -68,15 +76,21 @@ export class NatsPublisher {
 
   /** `stream`'s subjects are `<subject>.>`; the sensor's name becomes the last part. */
   constructor(
-    connection: NatsConnection,
     subject: string,
     private readonly identity: Identity,
     private readonly completer: BatchCompleter,
     private readonly warn: (message: string) => void,
     private readonly options: PublisherOptions = DEFAULT_PUBLISHER,
   ) {
-    this.client = jetstream(connection, { timeout: PUBLISH_MS });
     this.subject = `${subject}.${subjectToken(identity.name)}`;
+  }
+
+  /** Until now everything has waited. */
+  connect(connection: NatsConnection, ensure: () => Promise<unknown>): void {
+    this.client = jetstream(connection, { timeout: PUBLISH_MS });
+    this.ensure = ensure;
+    this.maxPayload = () => (connection.info?.max_payload ?? Number.POSITIVE_INFINITY) - HEADERS_BYTES;
+    this.pump();
   }
 
   /** Takes a batch of the capture; bytes[0, length) is borrowed. Never waits. */
@@ -148,20 +162,26 @@ export class NatsPublisher {
   }
 
   private pump(): void {
+    const { client } = this;
+    if (client === null) return;
     while (this.open < this.options.window && this.queue.length > 0 && !this.closing) {
       const waiting = this.queue.shift()!;
       this.open++;
       this.openRecords += waiting.records;
-      void this.publish(waiting);
+      void this.publish(client, waiting);
     }
   }
 
-  private async publish(waiting: Waiting): Promise<void> {
+  private async publish(client: JetStreamClient, waiting: Waiting): Promise<void> {
     let retryMs = FIRST_RETRY_MS;
     let told = false;
     while (!this.closing) {
+      if (waiting.bytes.length > this.maxPayload()) {
+        await this.halve(waiting);
+        break;
+      }
       try {
-        await this.client.publish(this.subject, waiting.bytes, { msgID: waiting.id });
+        await client.publish(this.subject, waiting.bytes, { msgID: waiting.id });
         this.counts.published += waiting.records;
         break;
       } catch (error) {
@@ -170,6 +190,12 @@ export class NatsPublisher {
           told = true;
           this.warn(`NATS does not take batches (${(error as Error).message}); trying again`);
         }
+        // All that is under way fails at once when the stream is gone.
+        this.ensuring ??= this.ensure()
+          .catch(() => {})
+          .finally(() => {
+            this.ensuring = null;
+          });
         await new Promise((resolve) => setTimeout(resolve, retryMs));
         retryMs = Math.min(retryMs * 2, LONGEST_RETRY_MS);
       }
@@ -178,6 +204,22 @@ export class NatsPublisher {
     this.open--;
     this.openRecords -= waiting.records;
     this.pump();
+  }
+
+  /** What is larger than the server takes goes in two messages; a record that is so by itself is left out. */
+  private async halve({ id, bytes, records }: Waiting): Promise<void> {
+    const whole = new Uint8Array((await uncompress(Buffer.from(bytes), { asBuffer: true })) as Buffer);
+    const parts = halves(whole);
+    if (parts === null) {
+      this.drop(records);
+      this.warn(`a roundtrip of ${bytes.length} bytes is more than NATS takes (max_payload); it is left out`);
+      return;
+    }
+    for (const [i, part] of parts.entries()) {
+      const packed = new Uint8Array(await compress(Buffer.from(part.bytes)));
+      this.queue.unshift({ id: `${id}.${i}`, bytes: packed, records: part.records });
+      this.counts.bufferedBytes += packed.length;
+    }
   }
 }
 

@@ -71,6 +71,12 @@ export function savedObjects(): SavedObject[] {
     .map((line) => JSON.parse(line) as SavedObject);
 }
 
+/** KQL of the tables of docs/kql.md. */
+export function documentedKql(): string[] {
+  const text = readFileSync(join(ROOT, 'docs/kql.md'), 'utf8');
+  return [...text.matchAll(/^\|.*\| `([^`]+)` *\|$/gm)].map(([, kql]) => kql);
+}
+
 /** KQL of a saved search, or of a dashboard. */
 export function kqlOf({ attributes }: SavedObject): string {
   const { searchSourceJSON } = attributes.kibanaSavedObjectMeta as { searchSourceJSON: string };

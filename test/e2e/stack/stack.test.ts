@@ -12,6 +12,7 @@ import { isRoot } from '../support.js';
 import {
   alertRules,
   dashboardQueries,
+  documentedKql,
   kqlOf,
   lensSearch,
   lensState,
@@ -263,6 +264,17 @@ describe('the stack', { skip, timeout: 1_200_000 }, () => {
         `${object.id}: ${count}${count === 0 ? ' (every request of the load is answered in full)' : ''}`,
       );
       if (!none) assert.ok(count > 0, object.id);
+    }
+  });
+
+  it('answers every query of docs/kql.md', async (t) => {
+    for (const kql of documentedKql()) {
+      const { hits, _shards } = await elastic('/logs-packetd.*/_search', {
+        size: 0,
+        query: { query_string: { query: lucene(kql) } },
+      });
+      assert.equal((_shards as { failed: number }).failed, 0, kql);
+      t.diagnostic(`${hits.total.value as number}: ${kql}`);
     }
   });
 
