@@ -145,13 +145,7 @@ export function writeUnixNano(w: WireWriter, tag: number, baseSeconds: number, t
   w.length = putUnixNano(w, w.length, tag, baseSeconds, timeNs);
 }
 
-function putUnixNano(
-  w: WireWriter,
-  at: number,
-  tag: number,
-  baseSeconds: number,
-  timeNs: number,
-): number {
+function putUnixNano(w: WireWriter, at: number, tag: number, baseSeconds: number, timeNs: number): number {
   const whole = Math.floor(timeNs / 1e9);
   const seconds = baseSeconds + whole;
   if (seconds !== second) readSecond(seconds);
