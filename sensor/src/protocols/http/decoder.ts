@@ -145,7 +145,10 @@ export class HttpDecoder implements Decoder {
     const exchange = message.exchange;
     switch (message.state) {
       case State.UNTIL_CLOSE:
-        if (exchange !== null) exchange.missingBytes += length;
+        if (exchange !== null) {
+          exchange.missingBytes += length;
+          exchange.responseBytes += length;
+        }
         message.bodyBytes += length;
         return;
       case State.LENGTH:
