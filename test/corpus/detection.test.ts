@@ -358,15 +358,15 @@ for (const single of [false, true]) {
       server('HTTP/1.1 200 Connection established\r\n\r\n'),
     ];
 
-    it('HTTP/1.1 → h2c', async () => {
-      const { lines } = await seen(
+    it('HTTP/1.1 → h2c: stream 1 answers the request that asked for it', async () => {
+      const { lines, documents } = await seen(
         [
           [
             [
               ...inside(http('GET', '/before')),
               client(
-                'GET /first HTTP/1.1\r\nHost: example.test\r\nConnection: Upgrade, HTTP2-Settings\r\n',
-                'Upgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\n',
+                'PUT /first HTTP/1.1\r\nHost: example.test\r\nConnection: Upgrade, HTTP2-Settings\r\n',
+                'Upgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\nContent-Length: 3\r\n\r\nabc',
               ),
               server(
                 'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n',
@@ -380,7 +380,18 @@ for (const single of [false, true]) {
         ],
         single,
       );
-      assert.deepEqual(lines, ['http GET /before OK', 'http GET /first OK', 'http2 GET /next OK']);
+      assert.deepEqual(lines, [
+        'http GET /before OK',
+        'http PUT /first OK',
+        'http2 PUT /first OK',
+        'http2 GET /next OK',
+      ]);
+      const codes = documents.map(
+        ({ http }) => (http as { response: { status_code: number } }).response.status_code,
+      );
+      assert.deepEqual(codes, [200, 101, 200, 200]);
+      const { request } = documents[2].http as { request: { method: string; body: { size: number } } };
+      assert.deepEqual([request.method, request.body.size], ['PUT', 3]);
     });
 
     it('HTTP 101 → websocket: named, and what follows is no protocol of ours whatever is in it', async () => {

@@ -15,6 +15,7 @@ import {
   MAX_HELD_BYTES,
   type ProbeContext,
   type StreamProtocol,
+  type UpgradedRequest,
   Verdict,
 } from './decoder.js';
 import type { Exchange, ExchangePool } from './exchange.js';
@@ -128,6 +129,7 @@ export class ProtocolConnection implements StreamHandler, Connection {
   private lastSide = -1;
   private feeding = false;
   private handedOver: string | null = null;
+  private upgraded: UpgradedRequest | null = null;
   private undecoded = 0;
 
   /** `candidates` are tried in their order; a single one with `certain` is taken without a look. */
@@ -214,8 +216,9 @@ export class ProtocolConnection implements StreamHandler, Connection {
     this.undecoded += bytes;
   }
 
-  handOver(to: string): void {
+  handOver(to: string, request?: UpgradedRequest): void {
     this.handedOver = to;
+    this.upgraded = request ?? null;
     if (!this.feeding) this.afterDecoder();
   }
 
@@ -313,6 +316,13 @@ export class ProtocolConnection implements StreamHandler, Connection {
       this.half1.fromStart = true;
     } else {
       this.skip(to === 'tls' ? Count.skippedTls : Count.skippedOpaque);
+    }
+    const { upgraded } = this;
+    if (upgraded !== null) {
+      this.upgraded = null;
+      const decoder = this.decoder as Decoder | null;
+      if (decoder?.adopt === undefined) this.pool.release(upgraded.exchange);
+      else decoder.adopt(upgraded);
     }
     this.replay(0, this.half0);
     this.replay(1, this.half1);

@@ -67,10 +67,20 @@ export interface Decoder {
    * INCOMPLETE, or RESET. The last call.
    */
   close(status: number, timeNs: number): void;
+  /** Takes a request over from the protocol before, with its exchange; the first call where there is one. */
+  adopt?(request: UpgradedRequest): void;
 }
 
 /** Most bytes of one direction that are held for a decoder between calls. */
 export const MAX_HELD_BYTES = 1 << 20;
+
+/** A request that was read under one protocol and is answered under the next (h2c). */
+export interface UpgradedRequest {
+  /** With what the request says and when; nothing of the response. */
+  readonly exchange: Exchange;
+  readonly headerBytes: number;
+  readonly bodyBytes: number;
+}
 
 /** What a decoder may ask of its connection. */
 export interface Connection {
@@ -82,9 +92,9 @@ export interface Connection {
   /**
    * From the position that the running `data` returns on, both directions carry something else.
    * 'detect' looks again at what it is; a protocol's name makes that its decoder; 'tls' and 'opaque'
-   * are skipped for good.
+   * are skipped for good. `request` is one that the next decoder's side of the connection answers.
    */
-  handOver(to: 'detect' | 'tls' | 'opaque' | string): void;
+  handOver(to: 'detect' | 'tls' | 'opaque' | string, request?: UpgradedRequest): void;
   /** True where the first bytes of the connection were seen (its SYN was). */
   readonly fromStart: boolean;
   readonly clientPort: number;

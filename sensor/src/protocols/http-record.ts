@@ -15,7 +15,7 @@ const SECRET_VALUE = encodeString(KeyValueTag.value, REDACTED);
 const MIN_SUSPECT_BYTES = 16;
 const SCHEME_HTTP = encodeString(HttpTag.scheme, 'http');
 const VERSION_10 = encodeString(RoundTripTag.protocolVersion, '1.0');
-const VERSION_11 = encodeString(RoundTripTag.protocolVersion, '1.1');
+export const VERSION_11 = encodeString(RoundTripTag.protocolVersion, '1.1');
 /** By status code; made when first met. */
 const errorTypes: (Uint8Array | undefined)[] = new Array(1000).fill(undefined);
 

@@ -28,6 +28,15 @@ const CASES: [name: string, headers: [string, string][], expected: string | null
   ],
   ['version 00 may not', [['traceparent', `${W3C}-what`]], null],
   ['version ff is invalid', [['traceparent', `ff${W3C.slice(2)}`]], null],
+  [
+    // The test suite of the W3C (trace-context, test_traceparent_duplicated) asks for a new trace.
+    'two traceparents are none',
+    [
+      ['traceparent', W3C],
+      ['traceparent', '00-11111111111111111111111111111111-2222222222222222-01'],
+    ],
+    null,
+  ],
   ['capitals are invalid', [['traceparent', W3C.toUpperCase()]], null],
   [
     'an id of zeros is invalid',

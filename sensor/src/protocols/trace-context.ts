@@ -91,6 +91,8 @@ export class TraceReader {
   private readonly flags = new Uint8Array(SCHEMES);
   private readonly state = new Uint8Array(MAX_TRACESTATE_BYTES);
   private stateLength = 0;
+  /** Fields named traceparent: several are none, for nobody can tell which is right. */
+  private parents = 0;
 
   /** Takes the field if it is a trace header; says whether it was. */
   header(
@@ -112,6 +114,7 @@ export class TraceReader {
     this.seen = true;
     switch (header) {
       case TraceHeader.TRACEPARENT:
+        this.parents++;
         this.traceparent(bytes, start, end);
         return;
       case TraceHeader.TRACESTATE:
@@ -160,7 +163,7 @@ export class TraceReader {
     if (!this.seen) return;
     for (let scheme = 0; scheme < SCHEMES; scheme++) {
       const at = scheme * 16;
-      if (isZero(this.traceIds, at, at + 16)) continue;
+      if (isZero(this.traceIds, at, at + 16) || (scheme === Scheme.W3C && this.parents > 1)) continue;
       const mark = writer.begin(RoundTripTag.trace);
       writer.blob(TraceContextTag.traceId, this.traceIds, at, at + 16);
       const span = scheme * 8;
@@ -184,6 +187,7 @@ export class TraceReader {
     this.spanIds.fill(0);
     this.flags.fill(0);
     this.stateLength = 0;
+    this.parents = 0;
   }
 
   /** version "-" trace-id "-" parent-id "-" trace-flags, in lower-case hex; later versions may append to it. */

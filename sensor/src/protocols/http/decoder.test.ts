@@ -424,6 +424,17 @@ const CASES: Case[] = [
     expect: ['GET /a 200 OK', 'GET /a 200 OK'],
   },
   {
+    name: 'gap inside a body up to the end of the connection: its bytes are of the size all the same',
+    steps: [c(GET), s('HTTP/1.0 200 OK\r\n\r\nabc'), lost(1, 100), s('def'), { from: 1, fin: true }],
+    expect: ['GET /a 200 OK'],
+    check: ([d], [r]) => {
+      assert.equal(d.responseBodyBytes, 106n);
+      // 19 bytes of head.
+      assert.equal(r.server?.bytes, 125n);
+      assert.equal(r.missingBytes, 100n);
+    },
+  },
+  {
     name: 'gap inside chunk data',
     steps: [
       c(GET),

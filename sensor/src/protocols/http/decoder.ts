@@ -12,10 +12,18 @@
  * answers again and begins a new burst.
  */
 import { HttpTag, StatusValue } from '@packetd/proto';
-import { type Connection, type Decoder, type DecoderOptions, Direction, type Input } from '../decoder.js';
+import {
+  type Connection,
+  type Decoder,
+  type DecoderOptions,
+  Direction,
+  type Input,
+  type UpgradedRequest,
+} from '../decoder.js';
 import { type Exchange, ExchangeQueue } from '../exchange.js';
 import { Field, type FieldName, internField, isDigit, LOWER, MAX_RECORDED_FIELDS } from '../http-names.js';
 import {
+  VERSION_11,
   writeBody,
   writeErrorType,
   writeField,
@@ -83,6 +91,15 @@ const WAIT = -1;
 /** Takes a folded value while its line ends are made spaces; grows up to MAX_HEAD_BYTES. */
 let unfolded = new Uint8Array(1024);
 
+/** What a request that asks for h2c says. */
+interface Upgrade {
+  readonly exchange: Exchange;
+  readonly detail: Uint8Array;
+  readonly envelope: Uint8Array;
+  readonly headBytes: number;
+  bodyBytes: number;
+}
+
 export class HttpDecoder implements Decoder {
   private readonly client: Message;
   private readonly server: Message;
@@ -100,6 +117,8 @@ export class HttpDecoder implements Decoder {
   private unpaired = false;
   private answersSinceRequest = 0;
   private handedOver = false;
+  /** The last request that asked for h2c. */
+  private upgrade: Upgrade | null = null;
 
   constructor(
     private readonly connection: Connection,
@@ -127,7 +146,10 @@ export class HttpDecoder implements Decoder {
     const exchange = message.exchange;
     switch (message.state) {
       case State.UNTIL_CLOSE:
-        if (exchange !== null) exchange.missingBytes += length;
+        if (exchange !== null) {
+          exchange.missingBytes += length;
+          exchange.responseBytes += length;
+        }
         message.bodyBytes += length;
         return;
       case State.LENGTH:
@@ -550,8 +572,9 @@ export class HttpDecoder implements Decoder {
     const exchange = message.exchange;
     if (message.isRequest) {
       if (exchange !== null) {
-        exchange.detail.uint(HttpTag.requestHeaderBytes, message.headBytes);
         this.trace.write(exchange.envelope);
+        if ((exchange.tag & UPGRADE_H2C) !== 0) this.keepUpgrade(exchange, message.headBytes);
+        exchange.detail.uint(HttpTag.requestHeaderBytes, message.headBytes);
         if ((exchange.tag & CONNECT) !== 0) {
           this.complete(message);
           return;
@@ -601,16 +624,47 @@ export class HttpDecoder implements Decoder {
   /** 101: the response ends HTTP on this connection. */
   private switchProtocols(message: Message, asked: number): void {
     const h2c = message.upgrades ? message.upgradeH2c : (asked & UPGRADE_H2C) !== 0;
+    const upgraded = h2c ? this.upgradedRequest(message.exchange) : undefined;
     this.complete(message);
     this.flush(StatusValue.NO_RESPONSE);
-    this.handOver(h2c ? 'http2' : 'opaque');
+    this.handOver(h2c ? 'http2' : 'opaque', upgraded);
   }
 
-  private handOver(to: string): void {
+  private handOver(to: string, request?: UpgradedRequest): void {
     this.handedOver = true;
     this.client.end();
     this.server.end();
-    this.connection.handOver(to);
+    this.connection.handOver(to, request);
+  }
+
+  /** Keeps what a request says that asks for h2c, to say it of stream 1 too. */
+  private keepUpgrade(exchange: Exchange, headBytes: number): void {
+    const { detail, envelope } = exchange;
+    const said = Buffer.from(envelope.bytes.slice(0, envelope.length));
+    const version = said.indexOf(VERSION_11);
+    this.upgrade = {
+      exchange,
+      detail: detail.bytes.slice(0, detail.length),
+      envelope:
+        version < 0
+          ? said
+          : Buffer.concat([said.subarray(0, version), said.subarray(version + VERSION_11.length)]),
+      headBytes,
+      bodyBytes: 0,
+    };
+  }
+
+  /** 101 is not the answer to that request: stream 1 is (RFC 7540 section 3.2). */
+  private upgradedRequest(asked: Exchange | null): UpgradedRequest | undefined {
+    const { upgrade } = this;
+    if (asked === null || upgrade === null || upgrade.exchange !== asked || (asked.tag & BROKEN) !== 0)
+      return undefined;
+    const exchange = this.connection.pool.take();
+    exchange.detail.raw(upgrade.detail);
+    exchange.envelope.raw(upgrade.envelope);
+    exchange.requestStartNs = asked.requestStartNs;
+    exchange.requestEndNs = asked.requestEndNs;
+    return { exchange, headerBytes: upgrade.headBytes, bodyBytes: upgrade.bodyBytes };
   }
 
   private body(message: Message, input: Input, bytes: Uint8Array, at: number, end: number): number {
@@ -768,6 +822,7 @@ export class HttpDecoder implements Decoder {
       writeBody(exchange, tag, message.body!, message.bodyLength, message.form);
     }
     if (isRequest) {
+      if (this.upgrade?.exchange === exchange) this.upgrade.bodyBytes = message.bodyBytes;
       this.closeRequest(exchange);
       return;
     }

@@ -5,7 +5,14 @@
  * are found again by a chain of plausible headers.
  */
 import { encodeString, Http2Tag, RoundTripTag, StatusValue } from '@packetd/proto';
-import { type Connection, type Decoder, type DecoderOptions, Direction, type Input } from '../decoder.js';
+import {
+  type Connection,
+  type Decoder,
+  type DecoderOptions,
+  Direction,
+  type Input,
+  type UpgradedRequest,
+} from '../decoder.js';
 import type { Exchange } from '../exchange.js';
 import { Field, knownMethod } from '../http-names.js';
 import { writeErrorType, writeStatus } from '../http-record.js';
@@ -92,6 +99,19 @@ export class Http2Decoder implements Decoder {
   ) {
     const { fromStart } = connection;
     this.halves = [new Half(fromStart), new Half(fromStart)];
+  }
+
+  /** Stream 1 is the request that asked for HTTP/2 (RFC 7540 section 3.2). */
+  adopt({ exchange, headerBytes, bodyBytes }: UpgradedRequest): void {
+    const stream = this.free.pop() ?? new Stream();
+    stream.reset(1);
+    stream.exchange = exchange;
+    stream.requestEnded = true;
+    stream.requestHeaderBytes = headerBytes;
+    stream.requestBodyBytes = bodyBytes;
+    exchange.detailTag = DETAIL_TAG;
+    exchange.envelope.raw(VERSION);
+    this.streams.set(1, stream);
   }
 
   data(input: Input): number {
