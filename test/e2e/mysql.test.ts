@@ -99,6 +99,27 @@ describe('MariaDB', { skip }, () => {
     assert.ok(!JSON.stringify(documents).includes('canary'));
   });
 
+  it('counts the rows of prepared statements of a connection whose login was not seen', async () => {
+    const client = await mariadb.createConnection({ ...login, port });
+    await client.execute('SELECT * FROM users WHERE id >= ?', [10]);
+    const watch = await new Watch().ready();
+    const counts: number[] = [];
+    for (const id of [10, 11, 12, 13]) {
+      const rows = await client.execute('SELECT * FROM users WHERE id >= ?', [id]);
+      counts.push((rows as unknown[]).length);
+    }
+    await client.end();
+    const { documents } = await watch.stop();
+    const executed = of(documents, 'mysql', port).filter(
+      (d) => at(d, 'mysql.command') === 'COM_STMT_EXECUTE',
+    );
+    assert.deepEqual(counts, [3, 2, 1, 0]);
+    assert.deepEqual(
+      executed.map((d) => [d.packetd.status, at(d, 'db.response.returned_rows')]),
+      counts.map((rows) => ['OK', rows]),
+    );
+  });
+
   it('reads a compressed connection of the mariadb connector', async () => {
     const watch = await new Watch().ready();
     const client = await mariadb.createConnection({ ...login, port, compress: true });

@@ -295,6 +295,23 @@ describe('PostgreSQL', { skip }, () => {
     assert.ok(!JSON.stringify(documents).includes('canary'));
   });
 
+  it('tells why a query ended whose session an administrator ended', async () => {
+    const watch = await new Watch().ready();
+    const client = await connect();
+    client.on('error', () => {});
+    const query = client.query('SELECT pg_sleep(60)');
+    const failed = assert.rejects(query, { code: '57P01' });
+    const end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'PgSleep'";
+    while (server.psql(end).stdout.length === 0) await sleep(20);
+    await failed;
+    const { documents } = await watch.stop();
+    const seen = queries(documents, port).filter((d) => String(at(d, 'db.query.text')).includes('pg_sleep'));
+    assert.deepEqual(
+      seen.map((d) => [d.packetd.status, at(d, 'db.response.status_code'), at(d, 'postgresql.severity')]),
+      [['ERROR', '57P01', 'FATAL']],
+    );
+  });
+
   it('records a query that was cancelled, and the connection that cancelled it', async () => {
     const watch = await new Watch().ready();
     const sql = connectJs();

@@ -180,7 +180,15 @@ export class SqlShapes {
         scratch[to++] = Byte.SPACE;
         blank = false;
       }
-      if (depth === 0 && kind !== Kind.WORD && byte !== Byte.OPEN && byte !== Byte.COMMA) firstRow = NO_LIST;
+      if (
+        firstRow !== NO_LIST &&
+        depth === 0 &&
+        kind !== Kind.WORD &&
+        byte !== Byte.OPEN &&
+        byte !== Byte.COMMA
+      ) {
+        firstRow = NO_LIST;
+      }
       if (kind === Kind.WORD) {
         const from = at;
         at++;
@@ -192,14 +200,18 @@ export class SqlShapes {
           to = literal(to);
           continue;
         }
-        if (isWord(bytes, from, at, TRUE) || isWord(bytes, from, at, FALSE)) {
-          to = literal(to);
-          continue;
+        const size = at - from;
+        if (size === TRUE.length || size === FALSE.length) {
+          if (isWord(bytes, from, at, TRUE) || isWord(bytes, from, at, FALSE)) {
+            to = literal(to);
+            continue;
+          }
         }
-        if (isWord(bytes, from, at, VALUES)) {
+        if (firstRow !== NO_LIST && depth === 0 && !isWord(bytes, from, at, ROW)) firstRow = NO_LIST;
+        if (size === VALUES.length && isWord(bytes, from, at, VALUES)) {
           firstRow = NO_ROW;
           depth = 0;
-        } else if (depth === 0 && !isWord(bytes, from, at, ROW)) firstRow = NO_LIST;
+        }
         for (let i = from; i < at && to < MAX_TEXT_BYTES; i++) scratch[to++] = bytes[i];
         continue;
       }

@@ -1044,6 +1044,28 @@ test('joined in the middle: MariaDB says behind the count whether definitions fo
   );
 });
 
+test('joined in the middle: a preparation and what runs it, sent in one go', () => {
+  const steps = [
+    c(query('delete from t')),
+    s(ok(1, { affected: 4 })),
+    c(packet(0, 0x16, 'delete from t where a = ?'), packet(0, 0x17, u32(0xffffffff), 0, u32(1))),
+    s(packet(1, 0, u32(9), u16(0), u16(1), 0, u16(0)), column(2)),
+    s(ok(1, { affected: 3 })),
+    c(packet(0, 0x16, 'delete from missing'), packet(0, 0x17, u32(0xffffffff), 0, u32(1))),
+    s(err(1, 1146, 'no'), err(1, 1146, 'no')),
+  ];
+  assert.deepEqual(
+    run(steps, { fromStart: false }).records.map((r) => [r.status, told(r).affectedRows]),
+    [
+      [OK, 4],
+      [OK, undefined],
+      [OK, 3],
+      [ERROR, undefined],
+      [ERROR, undefined],
+    ],
+  );
+});
+
 test('joined between a preparation and what runs it: the first answer is that to the preparation', () => {
   const steps = [
     c(packet(0, 0x17, u32(0xffffffff), 0, u32(1))),

@@ -18,7 +18,7 @@ import { Lane } from './lane.js';
 import { Pairing } from './pairing.js';
 import { Match, matchCommand, matchCompressed, matchCompressedAnswer, matchFirstCommand } from './probe.js';
 import { writeCommand, writeError, writeTls } from './record.js';
-import { describe } from './request.js';
+import { describe, runsLastStatement } from './request.js';
 import { Session } from './session.js';
 import {
   Capability,
@@ -279,9 +279,18 @@ export class MysqlDecoder implements Decoder {
     }
     // A client that does not send ahead has had the answers before. After a loss of commands that must have
     // shown: what the server says to one that does may answer a command that was lost.
-    this.trust = this.heard ? Math.min(this.trust + 1, MIN_TRUST) : 0;
+    const { tail } = this.pairing;
+    // MariaDB's clients send what runs "the last statement" right behind its preparation, and no further.
+    const isBehind =
+      tail !== null &&
+      tail === this.pairing.head &&
+      tail.code === Com.STMT_PREPARE &&
+      !tail.doubtful &&
+      read >= 5 &&
+      runsLastStatement(code, bytes, start);
+    if (!isBehind) this.trust = this.heard ? Math.min(this.trust + 1, MIN_TRUST) : 0;
     const doubtful = this.lossy && this.trust < MIN_TRUST;
-    if (this.lossy && !this.pipelining) this.pairing.flush(StatusValue.INCOMPLETE);
+    if (this.lossy && !this.pipelining && !isBehind) this.pairing.flush(StatusValue.INCOMPLETE);
     this.heard = false;
     if (this.pairing.length >= this.options.maxPending) {
       this.pairing.flush(StatusValue.INCOMPLETE);
@@ -328,6 +337,7 @@ export class MysqlDecoder implements Decoder {
       this.heard = true;
       return this.consume(server, null, input, at, length, 0);
     }
+    if (command.next !== null && bytes[at + 3] === command.next.answerSequence && this.settle()) return at;
     // Sequence ids go on from those of the request; in compressed packets nobody minds them.
     const inSequence = command.begun || command.code === Com.CONNECT || this.unpacker !== null;
     if (!inSequence && bytes[at + 3] !== command.answerSequence) {
@@ -563,11 +573,12 @@ export class MysqlDecoder implements Decoder {
     return this.lossy && input.timeAt(at) < command.exchange.requestStartNs;
   }
 
-  /** An answer that may be whole already is, for the client goes on. */
-  private settle(): void {
+  /** An answer that may be whole already is, for the client or the next answer goes on. */
+  private settle(): boolean {
     const { head } = this.pairing;
-    if (head === null || !isWholeWithoutEof(head, this.session)) return;
+    if (head === null || !isWholeWithoutEof(head, this.session)) return false;
     this.session.deprecateEof = 1;
     this.complete();
+    return true;
   }
 }

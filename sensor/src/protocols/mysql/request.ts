@@ -63,6 +63,12 @@ export function describe(
   }
 }
 
+/** Is it the execution of the statement that was prepared last? Its payload begins at `start`. */
+export function runsLastStatement(code: number, bytes: Uint8Array, start: number): boolean {
+  const executes = code === Com.STMT_EXECUTE || code === Com.STMT_BULK_EXECUTE;
+  return executes && uint32(bytes, start) === LAST_STATEMENT;
+}
+
 /** Where the SQL of COM_QUERY begins, or -1 where that cannot be told. */
 function sqlStart(session: Session, bytes: Uint8Array, start: number, end: number): number {
   if (session.known) {

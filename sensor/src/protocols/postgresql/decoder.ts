@@ -2,8 +2,8 @@
  * A session of PostgreSQL: what the client sends becomes steps that the server answers in order.
  *
  * After bytes of either side are lost nobody can tell which answers belong to which steps; pairing goes
- * on when the client sends anew while the server's last word was ReadyForQuery. Requests in between are
- * INCOMPLETE.
+ * on when the client sends anew while the server's last word was ReadyForQuery, or when a client that is
+ * known to wait for each answer sends anew. Requests in between are INCOMPLETE.
  */
 import { encodeString, PostgresqlTag, RoundTripTag, StatusValue, WireWriter } from '@packetd/proto';
 import { POSTGRESQL, POSTGRESQL_ESCAPES, SqlShapes } from '../../redact/sql.js';
