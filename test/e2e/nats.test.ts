@@ -285,14 +285,15 @@ describe('agent, JetStream and collector', { skip }, () => {
       },
       '',
     );
-    const has = (path: string, what: string) => existsSync(path) && readFileSync(path, 'utf8').includes(what);
-    while (!has(text, '"consuming"')) await sleep(20);
+    const says = (path: string, what: string) =>
+      existsSync(path) && readFileSync(path, 'utf8').includes(what);
+    while (!says(text, '"consuming"')) await sleep(20);
     for (const path of [documents, text]) renameSync(path, `${path}.old`);
     consumer.kill('SIGHUP');
-    while (!has(text, '"hang-up"')) await sleep(20);
+    while (!says(text, '"hang-up"')) await sleep(20);
     assert.equal(readFileSync(documents, 'utf8'), '');
     await end(consumer, 'SIGTERM');
-    assert.ok(has(text, '"ended"'));
+    assert.ok(says(text, '"ended"'));
   });
 
   it('waits for a NATS that comes later, and then has what was captured before', async () => {
