@@ -16,7 +16,7 @@ import { ledgerMetrics } from './ledger-metrics.js';
 import { makeLog } from './log.js';
 import { NatsLink } from './nats.js';
 import { liveOptions, serverConfig } from './settings.js';
-import { reload } from './up.js';
+import { onHangup, reload } from './up.js';
 import { VERSION } from './version.js';
 
 export interface AgentOptions {
@@ -32,6 +32,7 @@ export async function agent(options: AgentOptions): Promise<void> {
   const identity = makeIdentity(config.get<string>('sensor.name'), VERSION);
   const warn = (message: string) => log.warn(message);
 
+  onHangup(options.config, log, () => {});
   const nats = new NatsLink(config, `packetd agent ${identity.name}`, log);
   const stream = jetstreamOptions(config);
 

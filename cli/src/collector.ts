@@ -10,7 +10,7 @@ import { jetstreamOptions } from './jetstream-options.js';
 import { makeLog } from './log.js';
 import { NatsLink } from './nats.js';
 import { collectorConfig, serverConfig } from './settings.js';
-import { reload } from './up.js';
+import { onHangup, reload } from './up.js';
 
 export interface CollectorOptions {
   config?: string;
@@ -25,6 +25,7 @@ export async function collector(options: CollectorOptions): Promise<void> {
       'the collector has no output; enable metricsStorage, exporter.traces or exporter.roundtrips',
     );
   }
+  onHangup(options.config, log, () => collector.reopen());
   const nats = new NatsLink(config, 'packetd collector', log);
   const stream = jetstreamOptions(config);
   const tail = new Tail();

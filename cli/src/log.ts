@@ -10,6 +10,8 @@ const STDERR = 2;
 
 export interface LeveledLog extends Log {
   readonly level: { get(): string; set(level: string): boolean };
+  /** Goes on in the file that has the log's name now. */
+  reopen(): void;
 }
 
 export function makeLog(config: Config): LeveledLog {
@@ -33,6 +35,9 @@ export function makeLog(config: Config): LeveledLog {
     info: write('info'),
     warn: write('warn'),
     error: write('error'),
+    reopen: () => {
+      if (filename !== '') destination.reopen();
+    },
     level: {
       get: () => logger.level,
       set: (level) => {

@@ -17,7 +17,7 @@ import { type Config, loadConfig } from './config/load.js';
 import { waitForEnd } from './end.js';
 import { fail, UserError } from './fail.js';
 import { ledgerMetrics } from './ledger-metrics.js';
-import { makeLog } from './log.js';
+import { type LeveledLog, makeLog } from './log.js';
 import { textLines } from './output/text.js';
 import { collectorConfig, decoderOptions, liveOptions, serverConfig } from './settings.js';
 import { VERSION } from './version.js';
@@ -138,6 +138,19 @@ export async function reload(
   return before === wanted
     ? 'nothing that can change while it runs has changed; other keys take effect at a restart'
     : `logger.level is ${wanted} now; other keys take effect at a restart`;
+}
+
+/** SIGHUP, as logrotate sends it to a service: files are opened again, and the configuration is read again. */
+export function onHangup(file: string | undefined, log: LeveledLog, reopen: () => void): void {
+  process.on('SIGHUP', async () => {
+    try {
+      log.reopen();
+      reopen();
+      log.info('hang-up', { reloaded: await reload(file, log.level) });
+    } catch (error) {
+      log.error('hang-up', { reason: (error as Error).message });
+    }
+  });
 }
 
 function liveList(): BatchOutput {

@@ -49,6 +49,11 @@ export class Collector {
     return this.backends.filter(({ reachable }) => !reachable).map(({ name }) => name);
   }
 
+  /** Goes on in files that have been moved away by somebody else. Throws FileError. */
+  reopen(): void {
+    for (const output of this.outputs) output.reopen?.();
+  }
+
   /** Closes every output; what a backend has not accepted by then is rejected. */
   async close(): Promise<void> {
     await Promise.all(this.outputs.map((output) => output.close(CLOSE_MS)));

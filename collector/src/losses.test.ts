@@ -134,6 +134,32 @@ test('traces: sampled out, and no span', async () => {
   assert.deepEqual(grown, [1, 1, 2]);
 });
 
+test("a sensor's counters of losses exist before the first loss, so that the first one is an increase", async () => {
+  const output = new MetricsOutput(
+    {
+      storage: {
+        expiredMs: 60_000,
+        vmHistogram: false,
+        nativeHistograms: false,
+        seriesBudget: 10,
+        labels: {},
+        layer4Labels: [],
+      },
+      remoteWrite: null,
+      instance: 'here',
+    },
+    new Lines(),
+  );
+  await output.write(batchOf([], { sensor: { name: 'lossless' } }));
+  const text = await registry.metrics();
+  for (const name of ['kernelDropped', 'recordsDropped'])
+    assert.ok(
+      text.includes(`packetd_sensor_ledger_total{sensor="lossless",name="${name}",protocol=""} 0\n`),
+      name,
+    );
+  await output.close(0);
+});
+
 test('metrics: no protocol, and no room for a gauge', async () => {
   const output = new MetricsOutput(
     {

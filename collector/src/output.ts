@@ -30,6 +30,8 @@ export interface Output {
    * at most its window of them open.
    */
   write(batch: Batch): Promise<void>;
+  /** Opens the files that it writes again, whose names somebody has given to others. Throws FileError. */
+  reopen?(): void;
   /** Nothing more comes: what waits for its time is sent now. */
   flush?(): void;
   /** Sends what it has buffered and ends. Writes still open after `deadlineMs` reject. */

@@ -180,7 +180,7 @@ describe('Kafka', { skip }, () => {
         // All rows in one batch, which goes when it has them: librdkafka does not compress what gets no smaller,
         // such as a row that went alone.
         const together = (count: number, ...options: string[]) => [
-          ...[`batch.num.messages=${count}`, 'linger.ms=60000', ...options].flatMap((each) => ['-X', each]),
+          ...[`batch.num.messages=${count}`, 'linger.ms=5000', ...options].flatMap((each) => ['-X', each]),
         ];
         const produce = (clientId: string, count: number, options: string[], args: string[] = []) =>
           kcat(clientId, [...to, ...args, ...together(count, ...options)], rows(count));

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { Agent, createServer, get } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -272,6 +272,28 @@ describe('agent, JetStream and collector', { skip }, () => {
       await manager.streams.delete('GONE');
       await connection.close();
     }
+  });
+
+  it('goes on in new files at SIGHUP', async () => {
+    const [documents, text] = ['moved.ndjson', 'moved.log'].map((name) => join(directory, name));
+    const consumer = await start(
+      'collector',
+      {
+        server: { enabled: false },
+        logger: { filename: text },
+        exporter: { roundtrips: { enabled: true, filename: documents } },
+      },
+      '',
+    );
+    const says = (path: string, what: string) =>
+      existsSync(path) && readFileSync(path, 'utf8').includes(what);
+    while (!says(text, '"consuming"')) await sleep(20);
+    for (const path of [documents, text]) renameSync(path, `${path}.old`);
+    consumer.kill('SIGHUP');
+    while (!says(text, '"hang-up"')) await sleep(20);
+    assert.equal(readFileSync(documents, 'utf8'), '');
+    await end(consumer, 'SIGTERM');
+    assert.ok(says(text, '"ended"'));
   });
 
   it('waits for a NATS that comes later, and then has what was captured before', async () => {

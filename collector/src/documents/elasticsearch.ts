@@ -118,6 +118,10 @@ export class ElasticsearchOutput implements Output {
     });
   }
 
+  reopen(): void {
+    this.deadLetter?.reopen();
+  }
+
   async close(deadlineMs: number): Promise<void> {
     this.send();
     const until = Date.now() + deadlineMs;

@@ -17,6 +17,7 @@ export class LinesOutput implements Output {
     /** Answers false where nobody reads any more. */
     private readonly sink: (bytes: Uint8Array, length: number) => boolean,
     private readonly end: () => void,
+    readonly reopen: () => void,
   ) {}
 
   /** Throws FileError where the file cannot be written. */
@@ -29,11 +30,17 @@ export class LinesOutput implements Output {
         return true;
       },
       () => file.close(),
+      () => file.reopen(),
     );
   }
 
   static console(): LinesOutput {
-    return new LinesOutput('console', writeOut, () => {});
+    return new LinesOutput(
+      'console',
+      writeOut,
+      () => {},
+      () => {},
+    );
   }
 
   async write(batch: Batch): Promise<void> {

@@ -16,14 +16,16 @@ export class RotatedFile {
     private readonly maxBytes: number,
     private readonly backups: number,
   ) {
-    try {
-      this.fd = openSync(path, 'a', 0o640);
-    } catch (error) {
-      throw new FileError(
-        `cannot write ${path} (${(error as NodeJS.ErrnoException).code}); choose another file`,
-      );
-    }
+    this.fd = this.open();
     this.size = fstatSync(this.fd).size;
+  }
+
+  /** Goes on in the file that has the name now: somebody else has moved the one there was. Throws FileError. */
+  reopen(): void {
+    const fd = this.open();
+    closeSync(this.fd);
+    this.fd = fd;
+    this.size = fstatSync(fd).size;
   }
 
   /** Writes whole lines; a piece is never split over two files. */
@@ -36,6 +38,16 @@ export class RotatedFile {
 
   close(): void {
     closeSync(this.fd);
+  }
+
+  private open(): number {
+    try {
+      return openSync(this.path, 'a', 0o640);
+    } catch (error) {
+      throw new FileError(
+        `cannot write ${this.path} (${(error as NodeJS.ErrnoException).code}); choose another file`,
+      );
+    }
   }
 
   private rotate(): void {
