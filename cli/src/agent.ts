@@ -9,7 +9,7 @@ import { BatchCompleter, makeIdentity } from '@packetd/sensor/publish/identity';
 import { DEFAULT_PUBLISHER, NatsPublisher } from '@packetd/sensor/publish/nats';
 import { Gauge } from 'prom-client';
 import { loadConfig } from './config/load.js';
-import { waitForEnd } from './end.js';
+import { SERVICE_END_SIGNALS, waitForEnd } from './end.js';
 import { fail } from './fail.js';
 import { jetstreamOptions } from './jetstream-options.js';
 import { ledgerMetrics } from './ledger-metrics.js';
@@ -88,7 +88,7 @@ export async function agent(options: AgentOptions): Promise<void> {
     ({ connection }) => publisher.connect(connection, () => ensureStream(connection, stream)),
     fail,
   );
-  await waitForEnd();
+  await waitForEnd(SERVICE_END_SIGNALS);
   const final = (await capture.stop()).report();
   const left = await publisher.close(CLOSE_MS);
   if (left > 0) log.error('NATS did not take everything before the end', { records: left });

@@ -4,7 +4,7 @@ import { Server } from '@packetd/collector/server/server';
 import { Tail } from '@packetd/collector/server/tail';
 import { followStream, JetStreamSource } from '@packetd/collector/source/jetstream';
 import { loadConfig } from './config/load.js';
-import { waitForEnd } from './end.js';
+import { SERVICE_END_SIGNALS, waitForEnd } from './end.js';
 import { UserError } from './fail.js';
 import { jetstreamOptions } from './jetstream-options.js';
 import { makeLog } from './log.js';
@@ -47,7 +47,7 @@ export async function collector(options: CollectorOptions): Promise<void> {
   );
   followStream(connection, stream, tail, log);
   log.info('consuming', { stream: stream.stream, outputs: collector.outputs.map(({ name }) => name) });
-  await waitForEnd();
+  await waitForEnd(SERVICE_END_SIGNALS);
   await source.stop();
   await collector.close();
   await server?.close();

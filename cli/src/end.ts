@@ -4,6 +4,9 @@ import { once } from 'node:events';
 /** Ctrl-C, a service manager, and the terminal being closed. */
 export const END_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
-export async function waitForEnd(): Promise<void> {
-  await Promise.race(END_SIGNALS.map((signal) => once(process, signal)));
+/** The same for services, to which SIGHUP says something else (`onHangup`). */
+export const SERVICE_END_SIGNALS = ['SIGINT', 'SIGTERM'] as const;
+
+export async function waitForEnd(signals: readonly NodeJS.Signals[]): Promise<void> {
+  await Promise.race(signals.map((signal) => once(process, signal)));
 }

@@ -14,7 +14,7 @@ import { LiveCapture } from '@packetd/sensor/live';
 import type { BatchOutput } from '@packetd/sensor/protocols/records';
 import { BatchCompleter, makeIdentity } from '@packetd/sensor/publish/identity';
 import { type Config, loadConfig } from './config/load.js';
-import { waitForEnd } from './end.js';
+import { END_SIGNALS, waitForEnd } from './end.js';
 import { fail, UserError } from './fail.js';
 import { ledgerMetrics } from './ledger-metrics.js';
 import { type LeveledLog, makeLog } from './log.js';
@@ -99,7 +99,7 @@ export async function up(options: UpOptions): Promise<void> {
   announce();
   if (options.demo) demo = fork(new URL('./demo-traffic.js', import.meta.url));
   capture.failed.catch(fail);
-  await waitForEnd();
+  await waitForEnd(END_SIGNALS);
   demo?.kill();
   const final = (await capture.stop()).report();
   await end();
@@ -113,7 +113,7 @@ export async function up(options: UpOptions): Promise<void> {
 
   async function finish(): Promise<void> {
     announce();
-    if (server !== null) await waitForEnd();
+    if (server !== null) await waitForEnd(END_SIGNALS);
     await end();
     process.exit(0);
   }
