@@ -30,6 +30,7 @@ const PROGRAMS = {
   nghttpd: 'nghttp2-server',
   nghttpx: 'nghttp2-proxy',
   curl: 'curl',
+  debootstrap: 'debootstrap',
   wrk: 'wrk',
   ab: 'apache2-utils',
   'amqp-publish': 'amqp-tools',

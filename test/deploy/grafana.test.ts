@@ -8,10 +8,9 @@ import { registry } from '@packetd/collector/health';
 import { MetricsRegistry } from '@packetd/collector/metrics/registry';
 import type { EndpointStats, RoundTripBatch } from '@packetd/proto/gen/packetd/v1/roundtrip_pb';
 import { Transport } from '@packetd/proto/gen/packetd/v1/roundtrip_pb';
-import { has } from '../bench/processes.js';
+import { freePort, has } from '../bench/processes.js';
 import { alertRules, dashboardQueries, dashboards } from '../e2e/stack/queries.js';
-import { BACKENDS_HOME } from '../e2e/stack/stack.js';
-import { ROOT } from '../e2e/support.js';
+import { BACKENDS_HOME, backend, ROOT, startBackend, stopBackend, unless } from '../e2e/support.js';
 import { read, yaml } from './support.js';
 
 /** PromQL's own words, which look like metrics here. */
@@ -178,22 +177,26 @@ describe('what ships for Grafana and Prometheus', () => {
     for (const { uid } of provisioned) assert.ok(uid.length <= 40, uid);
   });
 
-  const victoriaMetrics = ['bin/victoria-metrics', 'apps/victoria-metrics-debian/usr/bin/victoria-metrics']
-    .map((path) => join(BACKENDS_HOME, path))
-    .find((path) => existsSync(path));
+  const script = backend('victoria-metrics.sh');
 
   it('is accepted by VictoriaMetrics, which refuses unknown keys', {
-    skip:
-      victoriaMetrics === undefined ? 'VictoriaMetrics has not been installed by its start script' : false,
-  }, () => {
+    skip: script === null ? 'VictoriaMetrics is not to be had here' : false,
+  }, async () => {
+    const installed = ['bin/victoria-metrics', 'apps/victoria-metrics-debian/usr/bin/victoria-metrics'].map(
+      (path) => join(BACKENDS_HOME, path),
+    );
+    if (!installed.some((path) => existsSync(path))) {
+      await stopBackend(await startBackend(script!, [String(await freePort())], undefined, { DEBIAN: '1' }));
+    }
     const scrape = join(ROOT, 'deploy/config/scrape.yaml');
-    const run = spawnSync(victoriaMetrics!, [`-promscrape.config=${scrape}`, '-promscrape.config.dryRun'], {
+    const program = installed.find((path) => existsSync(path))!;
+    const run = spawnSync(program, [`-promscrape.config=${scrape}`, '-promscrape.config.dryRun'], {
       encoding: 'utf8',
     });
     assert.equal(run.status, 0, run.stderr);
   });
 
-  it('is accepted by promtool', { skip: has('promtool') ? false : 'promtool is not installed' }, () => {
+  it('is accepted by promtool', { skip: unless(has('promtool'), 'promtool is not installed') }, () => {
     const run = spawnSync('promtool', ['check', 'rules', join(ROOT, 'deploy/prometheus/rules.yaml')], {
       encoding: 'utf8',
     });

@@ -1,13 +1,13 @@
 /** KRaft brokers with kafkajs, librdkafka's kcat and Kafka's own client: the records are what these say they did. */
 import assert from 'node:assert/strict';
 import type { ChildProcess } from 'node:child_process';
-import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import kafkajs from 'kafkajs';
 import { freePort, has } from '../bench/processes.js';
 import {
   at,
+  BACKENDS_HOME,
   backend,
   CLIENTS,
   type Document,
@@ -30,9 +30,9 @@ const NON_EMPTY_GROUP = 68;
 // No Debian package has one; where the script is not there, this cannot run.
 const script = backend('kafka.sh');
 const skip =
-  script === null || !has('java')
+  script === null
     ? 'no Kafka broker is to be had here'
-    : unless(isRoot, 'capturing needs root');
+    : unless(isRoot, 'capturing needs root') || unless(has('java'), 'java is not installed');
 
 describe('Kafka', { skip }, () => {
   for (const version of ['4.4.0', '3.9.1']) {
@@ -361,8 +361,7 @@ describe('Kafka', { skip }, () => {
 
       /** Runs a source file with the libraries that the broker came with. */
       async function java(file: string, args: readonly string[]): Promise<Told[]> {
-        const home = process.env.BACKENDS_HOME ?? join(homedir(), '.cache/packetd-backends');
-        const classes = join(home, 'apps', `kafka-${version}`, '*');
+        const classes = join(BACKENDS_HOME, 'apps', `kafka-${version}`, '*');
         const { out, err, code } = await run('java', ['-cp', classes, join(CLIENTS, file), ...args]);
         assert.equal(code, 0, err);
         return out

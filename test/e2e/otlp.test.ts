@@ -10,13 +10,23 @@ import { after, describe, it } from 'node:test';
 import { gunzipSync } from 'node:zlib';
 import { Server, ServerCredentials, type ServerUnaryCall, type sendUnaryData } from '@grpc/grpc-js';
 import { loadSync, type ServiceDefinition } from '@grpc/proto-loader';
-import { Background, freePort, listening, sleep } from '../bench/processes.js';
-import { isRoot, PACKETD, ROOT, unless } from './support.js';
+import { Background, freePort, has, sleep } from '../bench/processes.js';
+import {
+  BACKENDS_HOME,
+  backend,
+  isRoot,
+  PACKETD,
+  ROOT,
+  startBackend,
+  stopBackend,
+  unless,
+} from './support.js';
 
 const TRACE = '4bf92f3577b34da6a3ce929d0e0e4736';
 const PARENT = '00f067aa0ba902b7';
-/** Path of an OpenTelemetry collector with the otlp receiver and the debug exporter. */
-const { OTELCOL } = process.env;
+/** An OpenTelemetry collector; its first start builds it, which takes Go and minutes. */
+const otelcol = backend('otelcol.sh');
+const BUILD_MS = 1_200_000;
 const skip = unless(isRoot, 'capturing needs root');
 
 interface AnyValue {
@@ -164,30 +174,22 @@ describe('OTLP', { skip }, () => {
     check(requests, web);
   });
 
-  it('to an OpenTelemetry collector', { skip: OTELCOL === undefined && 'OTELCOL is not set' }, async () => {
+  it('to an OpenTelemetry collector', {
+    skip:
+      otelcol === null
+        ? 'no OpenTelemetry collector is to be had here'
+        : unless(existsSync(join(BACKENDS_HOME, 'bin/otelcol')) || has('go'), 'go is not installed'),
+    timeout: BUILD_MS,
+  }, async () => {
     const [grpc, http] = [await freePort(), await freePort()];
-    const received = join(directory, 'received.txt');
-    const configuration = join(directory, 'otelcol.yaml');
-    writeFileSync(
-      configuration,
-      `receivers:
-  otlp: { protocols: { grpc: { endpoint: '127.0.0.1:${grpc}' }, http: { endpoint: '127.0.0.1:${http}' } } }
-exporters:
-  debug: { verbosity: detailed, use_internal_logger: false, output_paths: ['${received}'] }
-service:
-  telemetry: { metrics: { level: none } }
-  pipelines: { traces: { receivers: [otlp], exporters: [debug] } }
-`,
-    );
-    const collector = new Background(OTELCOL!, ['--config', configuration]);
+    const collector = await startBackend(otelcol!, [String(grpc), String(http), '--fresh'], BUILD_MS);
     try {
-      await listening(grpc, 30_000);
-      await listening(http, 30_000);
       await observe(`endpoint: 'http://127.0.0.1:${http}/v1/traces'`, ['/']);
       await observe(`protocol: grpc, endpoint: 'http://127.0.0.1:${grpc}'`, ['/broken']);
     } finally {
-      await collector.stop('SIGTERM');
+      await stopBackend(collector);
     }
+    const received = join(BACKENDS_HOME, `data/otelcol-${grpc}/received.txt`);
     assert.ok(existsSync(received));
     const text = readFileSync(received, 'utf8');
     const all = (pattern: RegExp) => [...text.matchAll(pattern)].map(([, value]) => value);

@@ -2,6 +2,7 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
+import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { sleep } from '../bench/processes.js';
@@ -120,6 +121,9 @@ export function run(program: string, args: readonly string[], input?: Uint8Array
   });
 }
 
+/** Where the start scripts of backends keep what they install and what their servers write. */
+export const BACKENDS_HOME = process.env.BACKENDS_HOME ?? join(homedir(), '.cache/packetd-backends');
+
 /** A server of the shared set of backends beside the checkout, or null where that is not there. */
 export function backend(script: string): string | null {
   const path = join(ROOT, '../shared/backends', script);
@@ -131,8 +135,12 @@ export async function startBackend(
   path: string,
   args: readonly string[],
   timeoutMs = 300_000,
+  env: NodeJS.ProcessEnv = {},
 ): Promise<ChildProcess> {
-  const child = spawn(path, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+  const child = spawn(path, args, {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    env: { ...process.env, ...env },
+  });
   process.once('exit', () => child.kill('SIGTERM'));
   let out = '';
   child.stdout.on('data', (piece: Buffer) => {

@@ -4,15 +4,13 @@
  */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { homedir, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PROTOCOL_NAMES } from '@packetd/sensor/protocols/registry';
 import { freePort, has, listening, sleep } from '../../bench/processes.js';
-import { PACKETD, ROOT } from '../support.js';
+import { BACKENDS_HOME, PACKETD, ROOT } from '../support.js';
 
 export const BACKENDS = join(ROOT, '../shared/backends');
-/** Where the start scripts install. */
-export const BACKENDS_HOME = process.env.BACKENDS_HOME ?? join(homedir(), '.cache/packetd-backends');
 const DEPLOY = join(ROOT, 'deploy');
 /** A first start downloads. */
 const READY_MS = 600_000;
@@ -153,19 +151,22 @@ export class Stack {
     this.environment.PACKETD_EXPORTER_METRICS_INTERVAL = '1s';
   }
 
-  /** Building either takes minutes, so that one is used which is there. */
+  /** Building either takes minutes, so that one is used which is there; the collector is the quicker one to build. */
   private async traces(): Promise<void> {
     const [grpc, http, query] = [await freePort(), await freePort(), await freePort()];
     this.environment.PACKETD_EXPORTER_TRACES_ENDPOINT = `http://127.0.0.1:${http}/v1/traces`;
     if (existsSync(join(BACKENDS_HOME, 'bin/jaeger'))) {
       await this.backend('jaeger.sh', [String(grpc), String(http), String(query), '--fresh']);
       this.urls.jaeger = `http://127.0.0.1:${query}`;
-    } else if (existsSync(join(BACKENDS_HOME, 'bin/otelcol'))) {
+    } else if (existsSync(join(BACKENDS_HOME, 'bin/otelcol')) || has('go')) {
       await this.backend('otelcol.sh', [String(grpc), String(http), '--fresh']);
       this.spansFile = join(BACKENDS_HOME, `data/otelcol-${grpc}/received.txt`);
     } else {
       this.environment.PACKETD_EXPORTER_TRACES_ENABLED = 'false';
-      this.absent.set('traces', 'neither jaeger.sh nor otelcol.sh has been started here before');
+      this.absent.set(
+        'traces',
+        'neither Jaeger nor an OpenTelemetry collector was built here, and there is no Go to build one',
+      );
     }
   }
 
