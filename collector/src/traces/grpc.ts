@@ -39,7 +39,7 @@ export class GrpcSender implements Sender {
     this.client = new Client(
       `${url.hostname}:${url.port || (secure ? '443' : '4317')}`,
       secure ? credentials.createSsl() : credentials.createInsecure(),
-      { 'grpc.default_compression_algorithm': 2 },
+      { 'grpc.default_compression_algorithm': 2, 'grpc.primary_user_agent': 'packetd' },
     );
     for (const [key, value] of Object.entries(headers)) this.metadata.set(key, value);
   }
