@@ -9,6 +9,8 @@ export class FileError extends Error {
 export class RotatedFile {
   private fd: number;
   private size: number;
+  /** A device or a pipe is written to, never moved or removed. */
+  private readonly rotates: boolean;
 
   /** Appends to `path`; keeps `backups` older files, 0 keeps none. */
   constructor(
@@ -23,12 +25,14 @@ export class RotatedFile {
         `cannot write ${path} (${(error as NodeJS.ErrnoException).code}); choose another file`,
       );
     }
-    this.size = fstatSync(this.fd).size;
+    const status = fstatSync(this.fd);
+    this.size = status.size;
+    this.rotates = status.isFile();
   }
 
   /** Writes whole lines; a piece is never split over two files. */
   write(bytes: Uint8Array, length: number): void {
-    if (this.size > 0 && this.size + length > this.maxBytes) this.rotate();
+    if (this.rotates && this.size > 0 && this.size + length > this.maxBytes) this.rotate();
     let at = 0;
     while (at < length) at += writeSync(this.fd, bytes, at, length - at);
     this.size += length;
