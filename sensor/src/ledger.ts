@@ -42,6 +42,8 @@ export const Count = {
   holdDroppedBytes: 23,
   /** Bytes of TCP that the capture lost, of connections of any protocol. */
   lostBytes: 24,
+  /** Roundtrips of other packetd processes, which are left out. */
+  ownRoundtrips: 25,
 } as const;
 export type Count = (typeof Count)[keyof typeof Count];
 const COUNTS = Object.keys(Count).length;

@@ -116,7 +116,7 @@ export class LiveCapture {
       loopbackIndex,
       rules: this.options.rules,
       ipVersion: this.options.ipVersion,
-      decoder: this.options.decoder,
+      decoder: { ...this.options.decoder, own: !this.options.skipOwn },
       tcp: this.options.tcp ?? {},
       layer4: this.options.layer4 ?? false,
       ownPorts: this.options.skipOwn ? this.ownPorts.memory : null,
@@ -207,7 +207,7 @@ export class LiveCapture {
     return {
       rules,
       ipVersion,
-      decoder,
+      decoder: { ...decoder, own: !skipOwn },
       tcp: tcp ?? {},
       layer4,
       isOwn: skipOwn ? (a, b) => own.has(a) || own.has(b) : () => false,

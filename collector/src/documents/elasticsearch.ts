@@ -339,6 +339,8 @@ function clientOptions(config: ElasticsearchConfig): ClientOptions {
     compression: true,
     // Its meta header and sniffing say nothing that we want said.
     enableMetaHeader: false,
+    // What sensors know packetd's own requests by.
+    headers: { 'user-agent': 'packetd' },
   };
 }
 

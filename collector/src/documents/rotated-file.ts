@@ -9,6 +9,8 @@ export class FileError extends Error {
 export class RotatedFile {
   private fd: number;
   private size: number;
+  /** A device or a pipe is written to, never moved or removed. */
+  private readonly rotates: boolean;
 
   /** Appends to `path`; keeps `backups` older files, 0 keeps none. */
   constructor(
@@ -17,7 +19,9 @@ export class RotatedFile {
     private readonly backups: number,
   ) {
     this.fd = this.open();
-    this.size = fstatSync(this.fd).size;
+    const status = fstatSync(this.fd);
+    this.size = status.size;
+    this.rotates = status.isFile();
   }
 
   /** Goes on in the file that has the name now: somebody else has moved the one there was. Throws FileError. */
@@ -30,7 +34,7 @@ export class RotatedFile {
 
   /** Writes whole lines; a piece is never split over two files. */
   write(bytes: Uint8Array, length: number): void {
-    if (this.size > 0 && this.size + length > this.maxBytes) this.rotate();
+    if (this.rotates && this.size > 0 && this.size + length > this.maxBytes) this.rotate();
     let at = 0;
     while (at < length) at += writeSync(this.fd, bytes, at, length - at);
     this.size += length;

@@ -42,7 +42,7 @@ export class GrpcSender implements Sender {
       secure
         ? credentials.createSsl(ca === '' ? null : readCa(`${key}.ca`, ca))
         : credentials.createInsecure(),
-      { 'grpc.default_compression_algorithm': 2 },
+      { 'grpc.default_compression_algorithm': 2, 'grpc.primary_user_agent': 'packetd' },
     );
     for (const [name, value] of Object.entries(headers)) {
       try {

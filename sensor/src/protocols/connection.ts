@@ -204,6 +204,11 @@ export class ProtocolConnection implements StreamHandler, Connection {
 
   emit(exchange: Exchange): void {
     const settings = this.settings;
+    if (exchange.own && !settings.options.own) {
+      settings.ledger.add(Count.ownRoundtrips, 1);
+      settings.pool.release(exchange);
+      return;
+    }
     if (this.endpoints === null) this.endpoints = this.makeEndpoints();
     const tag = exchange.detailTag === 0 ? this.protocol!.detailTag : exchange.detailTag;
     settings.encoder.write(this.endpoints, exchange, tag);

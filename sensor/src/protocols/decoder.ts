@@ -131,6 +131,8 @@ export interface DecoderOptions {
   readonly headers: boolean;
   /** http: record bodies of textual content types, at most this many bytes; 0 records none. */
   readonly bodyBytes: number;
+  /** Report the requests that packetd itself makes, by whichever process of it. */
+  readonly own: boolean;
   /** redis: record keys. */
   readonly keys: boolean;
   /** Unanswered datagram requests become NO_RESPONSE after this time. */
@@ -143,6 +145,7 @@ export const DEFAULT_DECODER_OPTIONS: DecoderOptions = {
   maxPending: 65_536,
   headers: true,
   bodyBytes: 0,
+  own: true,
   keys: false,
   datagramTimeoutNs: 10e9,
   multicastDns: false,

@@ -34,6 +34,8 @@ export class Exchange {
   detailTag = 0;
   /** For the decoder's own use while the exchange is open. */
   tag = 0;
+  /** Made by packetd itself, as its user agent tells. */
+  own = false;
   next: Exchange | null = null;
 
   reset(): void {
@@ -53,6 +55,7 @@ export class Exchange {
     this.status = 0;
     this.detailTag = 0;
     this.tag = 0;
+    this.own = false;
     this.next = null;
   }
 

@@ -1,4 +1,5 @@
 /** gRPC calls on HTTP/2 streams (PROTOCOL-HTTP2.md and PROTOCOL-WEB.md). */
+
 import { encodeString, GrpcTag, RoundTripTag, StatusValue } from '@packetd/proto';
 import { sanitiseMessage } from '../../redact/message.js';
 import { Direction } from '../decoder.js';
@@ -7,6 +8,7 @@ import { fieldOf, writeAuthority } from '../http2/fields.js';
 import { ERROR_CODES } from '../http2/frames.js';
 import { type HeaderList, intern, Pseudo } from '../http2/hpack.js';
 import type { Application, Call, Stream } from '../http2/stream.js';
+import { isOwnAgent } from '../own-agent.js';
 import { BY_RESET, byHttpStatus, Code, statusName } from './status.js';
 
 /** Flags (1) and length (4) before every message. */
@@ -133,7 +135,10 @@ class GrpcCall implements Call {
     const authority = list.find(Pseudo.AUTHORITY);
     if (authority >= 0) writeAuthority(exchange, list, authority);
     const agent = fieldOf(list, Field.USER_AGENT);
-    if (agent >= 0) detail.text(GrpcTag.userAgent, values[agent], starts[agent], ends[agent]);
+    if (agent >= 0) {
+      detail.text(GrpcTag.userAgent, values[agent], starts[agent], ends[agent]);
+      exchange.own = isOwnAgent(values[agent], starts[agent], ends[agent]);
+    }
     const timeout = list.find(TIMEOUT);
     if (timeout >= 0) detail.text(GrpcTag.timeout, values[timeout], starts[timeout], ends[timeout]);
     const encoding = list.find(ENCODING);

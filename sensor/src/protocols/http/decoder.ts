@@ -11,6 +11,7 @@
  * such sign, so what it had in flight becomes INCOMPLETE and its responses are left aside until it has
  * answers again and begins a new burst.
  */
+
 import { HttpTag, StatusValue } from '@packetd/proto';
 import {
   type Connection,
@@ -33,6 +34,7 @@ import {
   writeTarget,
   writeVersion,
 } from '../http-record.js';
+import { isOwnAgent } from '../own-agent.js';
 import { TraceReader } from '../trace-context.js';
 import { HeadMemo } from './memo.js';
 import { BAD_LENGTH, Message, NO_LENGTH, State } from './message.js';
@@ -531,6 +533,7 @@ export class HttpDecoder implements Decoder {
         if (message.isRequest && !message.seenAgent && exchange !== null && end > start) {
           message.seenAgent = true;
           exchange.detail.text(HttpTag.userAgent, bytes, start, end);
+          exchange.own = isOwnAgent(bytes, start, end);
         }
         break;
       case Field.CONTENT_TYPE:

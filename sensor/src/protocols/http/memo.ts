@@ -75,6 +75,7 @@ export class HeadMemo {
   private hostInTarget = false;
   private seenHostBefore = false;
   private seenHost = false;
+  private own = false;
   private seenAgent = false;
   private seenType = false;
   private count = 0;
@@ -129,6 +130,7 @@ export class HeadMemo {
     if (!this.fields.keep(bytes, start, end, exchange, detailFrom, exchange.envelope.length)) return;
     this.seenHostBefore = seenHostBefore;
     this.seenHost = message.seenHost;
+    this.own = exchange.own;
     this.seenAgent = message.seenAgent;
     this.seenType = message.seenType;
     this.count = message.fields;
@@ -144,6 +146,7 @@ export class HeadMemo {
   /** Makes message and exchange what the remembered fields made them. */
   repeatFields(message: Message, exchange: Exchange): void {
     message.seenHost = this.seenHost;
+    if (message.isRequest) exchange.own = this.own;
     message.seenAgent = this.seenAgent;
     message.seenType = this.seenType;
     message.fields = this.count;

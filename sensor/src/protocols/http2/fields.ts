@@ -1,9 +1,11 @@
 /** Writes header fields into a stream's exchange. */
+
 import { encodeString, Http2Tag, KeyValueTag, RoundTripTag } from '@packetd/proto';
 import { REDACTED } from '../../redact/headers.js';
 import type { Exchange } from '../exchange.js';
 import { Field, type FieldName, MAX_RECORDED_FIELDS } from '../http-names.js';
 import { writeField, writeHost, writeMethod, writeStatus, writeTarget } from '../http-record.js';
+import { isOwnAgent } from '../own-agent.js';
 import type { TraceReader } from '../trace-context.js';
 import { type Entry, type HeaderList, intern, Pseudo } from './hpack.js';
 import type { Stream } from './stream.js';
@@ -36,8 +38,10 @@ export function writeRequest(stream: Stream, list: HeaderList): void {
     if (path < 0 && method >= 0 && list.ends[method] - list.starts[method] === CONNECT) return;
   }
   const agent = fieldOf(list, Field.USER_AGENT);
-  if (agent >= 0)
+  if (agent >= 0) {
     exchange.detail.text(Http2Tag.userAgent, list.values[agent], list.starts[agent], list.ends[agent]);
+    exchange.own = isOwnAgent(list.values[agent], list.starts[agent], list.ends[agent]);
+  }
   writeContentType(exchange, Http2Tag.requestContentType, list);
 }
 
