@@ -189,6 +189,94 @@ const CASES: Case[] = [
     ],
   },
   {
+    // Replies as redis-server 7.0.15 sent them, here and in the following.
+    name: 'SKIP while replies are off changes nothing',
+    steps: [
+      c(cmd('CLIENT', 'REPLY', 'OFF') + cmd('CLIENT', 'REPLY', 'SKIP') + cmd('SET', 'a', '1')),
+      c(cmd('SET', 'b', '2') + cmd('CLIENT', 'REPLY', 'ON') + cmd('GET', 'b')),
+      s('+OK\r\n$1\r\n2\r\n'),
+    ],
+    expect: [
+      'CLIENT REPLY OK',
+      'CLIENT REPLY OK',
+      'SET OK',
+      'SET OK',
+      'CLIENT REPLY OK simple_string',
+      'GET OK bulk_string',
+    ],
+  },
+  {
+    name: 'CLIENT REPLY OFF in a transaction is queued like all commands',
+    steps: [
+      c(cmd('MULTI') + cmd('CLIENT', 'REPLY', 'OFF') + cmd('DISCARD') + cmd('GET', 'b')),
+      s('+OK\r\n+QUEUED\r\n+OK\r\n$1\r\n2\r\n'),
+    ],
+    expect: [
+      'MULTI OK simple_string',
+      'CLIENT REPLY OK simple_string',
+      'DISCARD OK simple_string',
+      'GET OK bulk_string',
+    ],
+  },
+  {
+    name: 'RESET switches replies on again',
+    steps: [
+      c(cmd('CLIENT', 'REPLY', 'OFF') + cmd('SET', 'a', '1') + cmd('RESET') + cmd('GET', 'b')),
+      s('+RESET\r\n$1\r\n2\r\n'),
+    ],
+    expect: ['CLIENT REPLY OK', 'SET OK', 'RESET OK simple_string', 'GET OK bulk_string'],
+  },
+  {
+    name: 'an array that looks like a message, after the last channel was left',
+    steps: [
+      c(cmd('SUBSCRIBE', 'c')),
+      s('*3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:1\r\n'),
+      c(cmd('UNSUBSCRIBE', 'c')),
+      s('*3\r\n$11\r\nunsubscribe\r\n$1\r\nc\r\n:0\r\n'),
+      c(cmd('RPUSH', 'l', 'message', 'x') + cmd('LRANGE', 'l', '0', '-1') + cmd('GET', 'a')),
+      s(':2\r\n*2\r\n$7\r\nmessage\r\n$1\r\nx\r\n$-1\r\n'),
+    ],
+    expect: [
+      'SUBSCRIBE OK array',
+      'UNSUBSCRIBE OK array',
+      'RPUSH OK integer',
+      'LRANGE OK array',
+      'GET OK null',
+    ],
+  },
+  {
+    name: 'the confirmations of a bare UNSUBSCRIBE are not those of the SUBSCRIBE behind it',
+    steps: [
+      c(cmd('SUBSCRIBE', 'a', 'b')),
+      s('*3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n:1\r\n*3\r\n$9\r\nsubscribe\r\n$1\r\nb\r\n:2\r\n'),
+      c(cmd('UNSUBSCRIBE') + cmd('SUBSCRIBE', 'longer')),
+      s('*3\r\n$11\r\nunsubscribe\r\n$1\r\nb\r\n:1\r\n*3\r\n$11\r\nunsubscribe\r\n$1\r\na\r\n:0\r\n'),
+      s('*3\r\n$9\r\nsubscribe\r\n$6\r\nlonger\r\n:1\r\n'),
+    ],
+    expect: ['SUBSCRIBE OK array', 'UNSUBSCRIBE OK array', 'SUBSCRIBE OK array'],
+    check: (_, records) =>
+      assert.equal(
+        records[2].server?.bytes,
+        BigInt('*3\r\n$9\r\nsubscribe\r\n$6\r\nlonger\r\n:1\r\n'.length),
+      ),
+  },
+  {
+    name: 'a master that keeps its replica waiting with empty lines',
+    steps: [
+      c(cmd('PSYNC', '?', '-1')),
+      s('\n'),
+      s('\n+FULLRESYNC 1d4f08d6421d781de8bdf774aa7ed7a7e91765f2 0\r\n'),
+    ],
+    expect: ['PSYNC OK simple_string'],
+    handOver: 'opaque',
+  },
+  {
+    name: 'what follows the length that answers SYNC is a stream',
+    steps: [c(cmd('SYNC')), s('$212\r\n')],
+    expect: ['SYNC OK bulk_string'],
+    handOver: 'opaque',
+  },
+  {
     name: 'MONITOR is a stream, not answers',
     steps: [
       c(cmd('MONITOR')),

@@ -37,8 +37,11 @@ export class RedisDecoder implements Decoder, ReplySink, RequestSink {
   private database: number;
   private databaseInTransaction = false;
   private inTransaction = false;
-  /** Messages of subscriptions may come as arrays (RESP2). */
-  private subscribed = false;
+  /** The client has sent MULTI, and what ends it not yet. */
+  private queueing = false;
+  /** Channels and patterns, and shard channels, that are subscribed to: their messages may come as arrays (RESP2). */
+  private channels = 0;
+  private shardChannels = 0;
   private monitoring = false;
   private inReply = false;
 
@@ -126,13 +129,27 @@ export class RedisDecoder implements Decoder, ReplySink, RequestSink {
     let tag: number = command.effect;
     switch (command.effect) {
       case Effect.CLIENT:
-        if (command.name === 'CLIENT REPLY') {
+        // In a transaction it is answered by QUEUED, as all are.
+        if (command.name === 'CLIENT REPLY' && !this.queueing) {
           if (reader.replyMode === MODE_ON) this.answers = Answers.ON;
           else if (reader.replyMode === MODE_OFF) this.answers = Answers.OFF;
-          else if (reader.replyMode === MODE_SKIP) this.answers = Answers.NEXT_NOT;
-          answered = reader.replyMode === MODE_ON || this.answers === Answers.ON;
+          else if (reader.replyMode === MODE_SKIP && this.answers === Answers.ON)
+            this.answers = Answers.NEXT_NOT;
+          answered = this.answers === Answers.ON;
         }
         tag = Effect.NONE;
+        break;
+      case Effect.MULTI:
+        this.queueing = true;
+        break;
+      case Effect.RESET:
+        this.answers = Answers.ON;
+        answered = true;
+        this.queueing = false;
+        break;
+      case Effect.EXEC:
+      case Effect.DISCARD:
+        this.queueing = false;
         break;
       case Effect.SUBSCRIBE:
         tag |= CONFIRMATION * Math.min(Math.max(1, reader.count - 1), MAX_CONFIRMATIONS);
@@ -155,13 +172,19 @@ export class RedisDecoder implements Decoder, ReplySink, RequestSink {
     this.connection.emit(exchange);
   }
 
+  get awaitsStream(): boolean {
+    const { head } = this.pairing;
+    return head !== null && (head.tag & EFFECT_BITS) === Effect.REPLICATE;
+  }
+
   replyBegins(type: number): boolean {
     this.inReply = type !== Type.PUSH;
     if (type === Type.PUSH) return true;
     if (type !== Type.ARRAY) return false;
     const head = this.pairing.head;
     const effect = head === null ? Effect.NONE : head.tag & EFFECT_BITS;
-    return this.subscribed || effect === Effect.SUBSCRIBE || effect === Effect.UNSUBSCRIBE;
+    const subscribed = this.channels > 0 || this.shardChannels > 0;
+    return subscribed || effect === Effect.SUBSCRIBE || effect === Effect.UNSUBSCRIBE;
   }
 
   replyEnds(reader: ReplyReader, input: Input, last: number): boolean {
@@ -169,10 +192,15 @@ export class RedisDecoder implements Decoder, ReplySink, RequestSink {
     const { type } = reader;
     if (type === Type.PUSH || (type === Type.ARRAY && reader.textEnd > reader.textStart)) {
       const kind = pushKind(reader.text, reader.textStart, reader.textEnd);
-      if (kind === Push.CONFIRMATION) return this.confirmation(reader, input, last);
+      if (kind >= Push.SUBSCRIBED) return this.confirmation(kind, reader, input, last);
       if (kind === Push.MESSAGE || type === Type.PUSH) return true;
     }
     if (this.monitoring && type === Type.SIMPLE_STRING && isMonitorLine(reader)) return true;
+    if (this.answers === Answers.OFF && this.pairing.head === null && !this.pairing.uncertain) {
+      // It was refused, so what was sent since then is answered after all.
+      this.answers = Answers.ON;
+      this.pairing.hold(Lost.COMMANDS);
+    }
     const exchange = this.pairing.take(input.timeAt(last));
     if (exchange !== null) {
       this.answer(exchange, reader, input, last);
@@ -186,12 +214,17 @@ export class RedisDecoder implements Decoder, ReplySink, RequestSink {
   }
 
   /** `subscribe`, `unsubscribe` and the like: n of them answer a command with n channels. */
-  private confirmation(reader: ReplyReader, input: Input, last: number): boolean {
-    if (reader.type === Type.ARRAY) this.subscribed = true;
+  private confirmation(kind: number, reader: ReplyReader, input: Input, last: number): boolean {
+    // Its last element says how many of its kind there are now.
+    if (reader.type === Type.ARRAY) {
+      if (kind >= Push.SHARD_SUBSCRIBED) this.shardChannels = reader.integer;
+      else this.channels = reader.integer;
+    }
     const { head } = this.pairing;
     if (head === null) return true;
-    const effect = head.tag & EFFECT_BITS;
-    if (effect !== Effect.SUBSCRIBE && effect !== Effect.UNSUBSCRIBE) return true;
+    const ends = kind === Push.UNSUBSCRIBED || kind === Push.SHARD_UNSUBSCRIBED;
+    const effect = ends ? Effect.UNSUBSCRIBE : Effect.SUBSCRIBE;
+    if ((head.tag & EFFECT_BITS) !== effect) return true;
     if (head.responseStartNs < 0) {
       head.responseStartNs = reader.startNs;
       head.responseFirstSegment = reader.startSegment;
@@ -252,7 +285,8 @@ export class RedisDecoder implements Decoder, ReplySink, RequestSink {
       case Effect.RESET:
         this.database = 0;
         this.inTransaction = false;
-        this.subscribed = false;
+        this.channels = 0;
+        this.shardChannels = 0;
         this.monitoring = false;
         return true;
       default:
@@ -278,13 +312,21 @@ export class RedisDecoder implements Decoder, ReplySink, RequestSink {
   }
 }
 
-const Push = { OTHER: 0, MESSAGE: 1, CONFIRMATION: 2 } as const;
+const Push = {
+  OTHER: 0,
+  MESSAGE: 1,
+  SUBSCRIBED: 2,
+  UNSUBSCRIBED: 3,
+  SHARD_SUBSCRIBED: 4,
+  SHARD_UNSUBSCRIBED: 5,
+} as const;
 
 const PUSH_KINDS: ReadonlyMap<string, number> = new Map<string, number>([
   ...['message', 'pmessage', 'smessage', 'invalidate'].map((kind) => [kind, Push.MESSAGE] as const),
-  ...['subscribe', 'psubscribe', 'ssubscribe', 'unsubscribe', 'punsubscribe', 'sunsubscribe'].map(
-    (kind) => [kind, Push.CONFIRMATION] as const,
-  ),
+  ...['subscribe', 'psubscribe'].map((kind) => [kind, Push.SUBSCRIBED] as const),
+  ...['unsubscribe', 'punsubscribe'].map((kind) => [kind, Push.UNSUBSCRIBED] as const),
+  ['ssubscribe', Push.SHARD_SUBSCRIBED],
+  ['sunsubscribe', Push.SHARD_UNSUBSCRIBED],
 ]);
 
 function pushKind(bytes: Uint8Array, start: number, end: number): number {

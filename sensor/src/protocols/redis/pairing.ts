@@ -26,6 +26,8 @@ export class Pairing {
   private lost = 0;
   /** Commands at the head of the queue that came before the gap: their replies come first. */
   private sure = 0;
+  /** Commands that came after the last gap: none of them was answered in it. */
+  private after = 0;
   /** The client has sent more while some, but not all, of its commands were answered. */
   private overlaps = false;
   private serverSpokeLast = false;
@@ -50,14 +52,22 @@ export class Pairing {
     if (this.serverSpokeLast) {
       if (this.lost === 0) {
         if (this.commands.length > 0) this.overlaps = true;
-      } else if (idle && (!this.overlaps || timeNs - this.lastNs >= QUIET_NS)) {
+      } else if (idle && (!this.overlaps || this.isQuiet(timeNs))) {
         this.align();
       }
-    } else if (this.lost !== 0 && idle && timeNs - this.lastNs >= QUIET_NS) {
+    } else if (this.lost !== 0 && idle && this.isQuiet(timeNs)) {
       this.align();
     }
     this.serverSpokeLast = false;
     this.lastNs = timeNs;
+  }
+
+  /**
+   * A pause in which nothing is waited for: a command that was sent after the gap may block for longer, and its
+   * reply must not be taken for that of another.
+   */
+  private isQuiet(timeNs: number): boolean {
+    return timeNs - this.lastNs >= QUIET_NS && this.replies.length >= this.after;
   }
 
   /** A whole command that will be answered. */
@@ -69,6 +79,7 @@ export class Pairing {
       if (this.sure > 0) this.sure--;
     }
     this.commands.push(exchange);
+    if (this.lost !== 0) this.after++;
   }
 
   /**
@@ -93,6 +104,8 @@ export class Pairing {
 
   /** Bytes of commands or of replies are missing. */
   hold(lost: number): void {
+    // What was sent before it may have been answered in it; what is sent after it was not.
+    this.after = 0;
     if (this.lost === 0) this.sure = lost === Lost.COMMANDS ? this.commands.length : 0;
     else if (lost === Lost.REPLIES) this.sure = 0;
     this.lost |= lost;

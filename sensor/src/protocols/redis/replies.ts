@@ -24,6 +24,8 @@ const MAX_SHOWN_BYTES = 4096;
 export interface ReplySink {
   /** A value or push begins. Answers whether its first element is wanted. */
   replyBegins(type: number): boolean;
+  /** The next reply is that of SYNC or PSYNC: empty lines may come before it, and a stream follows. */
+  readonly awaitsStream: boolean;
   /** It is over: `reader` says what it was. False ends the reading: something else follows. */
   replyEnds(reader: ReplyReader, input: Input, last: number): boolean;
 }
@@ -37,6 +39,8 @@ export class ReplyReader {
   text: Uint8Array = NOTHING;
   textStart = 0;
   textEnd = 0;
+  /** The last integer among the elements; -1 without one. */
+  integer = -1;
   startNs = -1;
   startSegment = 0;
   bytes = 0;
@@ -129,7 +133,10 @@ export class ReplyReader {
     const type = bytes[at];
     if (this.inStreamedString) return type === Type.CHUNK ? this.chunk(input, at) : ~at;
     if (type === Type.END) return this.endOfStreamed(input, at);
-    if (IS_TYPE[type] === 0) return ~at;
+    if (IS_TYPE[type] === 0) {
+      // So a master keeps its replica waiting while it saves.
+      return type === LF && this.left === 0 && this.sink.awaitsStream ? at + 1 : ~at;
+    }
     const top = this.left === 0 || (this.attributed && this.left === 1);
     switch (type) {
       case Type.SIMPLE_STRING:
@@ -153,6 +160,7 @@ export class ReplyReader {
           this.textStart = at + 1;
           this.textEnd = stop;
         } else if (this.first) this.keep(bytes, at + 1, stop);
+        else if (type === Type.INTEGER) this.integer = readNumber(bytes, at + 1, end);
         this.bytes += stop + 2 - at;
         this.valueEnds(input, stop + 2);
         return stop + 2;
@@ -182,7 +190,7 @@ export class ReplyReader {
     this.first = false;
     this.bytes += next - at;
     if (length === STREAMED) this.inStreamedString = true;
-    else if (length < 0) this.valueEnds(input, next);
+    else if (length < 0 || (top && this.sink.awaitsStream)) this.valueEnds(input, next);
     else this.skip = length + 2;
     return next;
   }
@@ -250,6 +258,7 @@ export class ReplyReader {
   private begin(type: number, input: Input, at: number): boolean {
     this.type = type;
     this.elements = -1;
+    this.integer = -1;
     this.text = NOTHING;
     this.textStart = 0;
     this.textEnd = 0;
