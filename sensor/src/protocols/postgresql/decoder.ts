@@ -318,7 +318,7 @@ export class PostgresqlDecoder implements Decoder {
   private front(input: Input, type: number, at: number, body: number, stop: number, seen: number): void {
     const { bytes } = input;
     const length = stop - at;
-    this.clientSpeaks(input.timeAt(at));
+    this.clientSpeaks(type, input.timeAt(at));
     switch (type) {
       case Front.QUERY: {
         const exchange = this.open(input, at, stop, Request.QUERY);
@@ -440,9 +440,9 @@ export class PostgresqlDecoder implements Decoder {
   }
 
   /** After a loss, pairing goes on with what the client sends while the server waits for it. */
-  private clientSpeaks(timeNs: number): void {
+  private clientSpeaks(type: number, timeNs: number): void {
     if (this.serverSpokeLast) {
-      if (this.steps.length > 0) this.overlaps = true;
+      if (this.steps.length > 0) this.overlaps ||= !isAwaited(type);
       else if (this.unsure && !this.lost[Direction.SERVER] && (this.readySeen || this.lastNs === 0)) {
         if (!this.overlaps || timeNs - this.lastNs >= QUIET_NS) this.unsure = false;
       }
@@ -756,4 +756,17 @@ function findFrontend(bytes: Uint8Array, start: number, end: number): number {
     if (match === Match.MORE) return ~at;
   }
   return ~end;
+}
+
+/** The server asks for these in the midst of its answer: a password, rows to copy. */
+function isAwaited(type: number): boolean {
+  switch (type) {
+    case Front.SECRET:
+    case Front.COPY_DATA:
+    case Front.COPY_DONE:
+    case Front.COPY_FAIL:
+      return true;
+    default:
+      return false;
+  }
 }
