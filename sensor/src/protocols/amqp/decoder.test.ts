@@ -306,6 +306,78 @@ const CASES: Case[] = [
     },
   },
   {
+    name: 'deliveries that were on their way when the client cancelled are those of an auto-ack consumer still (pika)',
+    steps: [
+      c(method(1, 60, 20, u16(0), short('jobs'), short('ctag'), 2, u32(0))),
+      s(method(1, 60, 21, short('ctag')), deliver(1, 1, '', 'jobs', 'a')),
+      c(method(1, 60, 30, short('ctag'), 0)),
+      s(deliver(1, 2, '', 'jobs', 'b'), method(1, 60, 31, short('ctag'))),
+      // Of another consumer, which was not seen: the tag is free again.
+      s(deliver(1, 3, '', 'jobs', 'c')),
+      c(method(1, 60, 120, u64(3), 3)),
+    ],
+    expect: [
+      'basic.consume OK',
+      'basic.deliver OK',
+      'basic.deliver OK',
+      'basic.cancel OK',
+      'basic.deliver ERROR nack',
+    ],
+    check: (d) => {
+      assert.deepEqual(
+        d.map(({ queue }) => queue),
+        ['jobs', 'jobs', 'jobs', '', ''],
+      );
+    },
+  },
+  {
+    name: 'two consumers in a row whose tags the server names',
+    steps: [
+      c(
+        method(1, 60, 20, u16(0), short('one'), short(''), 0, u32(0)),
+        method(1, 60, 20, u16(0), short('two'), short(''), 2, u32(0)),
+      ),
+      s(method(1, 60, 21, short('t1')), method(1, 60, 21, short('t2'))),
+      s(
+        method(1, 60, 60, short('t2'), u64(1), 0, short(''), short('two')),
+        content(1, 'x'),
+        method(1, 60, 60, short('t1'), u64(2), 0, short(''), short('one')),
+        content(1, 'x'),
+      ),
+      c(method(1, 60, 80, u64(2), 0)),
+    ],
+    expect: ['basic.consume OK', 'basic.consume OK', 'basic.deliver OK', 'basic.deliver OK ack'],
+    check: (d) => {
+      assert.deepEqual(
+        d.map(({ queue, consumerTag }) => `${queue} ${consumerTag}`),
+        ['one t1', 'two t2', 'two t2', 'one t1'],
+      );
+    },
+  },
+  {
+    name: 'what basic.recover takes back is not settled by the ack of several that comes later',
+    steps: [
+      s(deliver(1, 1, '', 'jobs', 'a'), deliver(1, 2, '', 'jobs', 'b')),
+      c(method(1, 60, 80, u64(1), 0), method(1, 60, 110, 1)),
+      s(method(1, 60, 111), deliver(1, 3, '', 'jobs', 'b')),
+      c(method(1, 60, 80, u64(3), 1)),
+    ],
+    expect: ['basic.deliver OK ack', 'basic.deliver CANCELLED', 'basic.recover OK', 'basic.deliver OK ack'],
+  },
+  {
+    name: "a Close with code 0 is no error: py-amqp's (kombu)",
+    steps: [
+      c(method(1, 20, 40, u16(0), short(''), u16(0), u16(0))),
+      s(method(1, 20, 41)),
+      c(method(0, 10, 50, u16(0), short(''), u16(0), u16(0))),
+      s(method(0, 10, 51)),
+    ],
+    expect: ['channel.close OK', 'connection.close OK'],
+    check: (_details, r) => {
+      for (const { errorType } of r) assert.equal(errorType, '');
+    },
+  },
+  {
     name: 'heartbeats are no traffic',
     steps: [c(frame(8, 0, bytes())), s(frame(8, 0, bytes()))],
     expect: [],
