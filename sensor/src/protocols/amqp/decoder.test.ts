@@ -402,6 +402,18 @@ const CASES: Case[] = [
     check: (_, [r]) => assert.equal(r.missingBytes, 4n),
   },
   {
+    name: 'what may have been acknowledged or answered in a gap is not cancelled by a Close',
+    steps: [
+      s(deliver(1, 1, '', 'jobs', 'a')),
+      { from: 0, gap: 21 },
+      c(method(1, 60, 10, u32(0), u16(1), 0)),
+      { from: 1, gap: 12 },
+      c(method(1, 20, 40, u16(200), short(''), u16(0), u16(0))),
+      s(method(1, 20, 41)),
+    ],
+    expect: ['basic.qos INCOMPLETE', 'basic.deliver INCOMPLETE', 'channel.close OK'],
+  },
+  {
     name: 'after a gap the next frame is found; publishes can no longer be numbered',
     steps: [
       ...CONFIRM,

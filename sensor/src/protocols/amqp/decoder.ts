@@ -575,11 +575,14 @@ export class AmqpDecoder implements Decoder {
         this.waiting--;
         // A Close of a channel has told its error; that of the connection may overtake its Close-Ok.
         const told = call.status === StatusValue.ERROR;
-        if (failed && !told) {
+        // Its answer may be what was lost.
+        const doubtful = call.status === StatusValue.INCOMPLETE;
+        if (failed && !told && !doubtful) {
           writeReply(call, this.args, bytes);
           if (input.direction === Direction.SERVER) answered(call, input, at, stop, Direction.SERVER);
         }
-        this.finish(call, failed || told ? StatusValue.ERROR : StatusValue.CANCELLED);
+        if (doubtful) this.finish(call, StatusValue.INCOMPLETE);
+        else this.finish(call, failed || told ? StatusValue.ERROR : StatusValue.CANCELLED);
       }
       this.giveUp(each.publishes, failed, bytes);
       this.giveUp(each.deliveries, failed, bytes);
@@ -595,9 +598,8 @@ export class AmqpDecoder implements Decoder {
 
   private giveUp(messages: Map<number, Exchange>, failed: boolean, bytes: Uint8Array): void {
     for (const exchange of messages.values()) {
-      this.waiting--;
-      if (failed && exchange.status !== StatusValue.ERROR) writeReply(exchange, this.args, bytes);
-      this.finish(exchange, StatusValue.CANCELLED);
+      if (failed && exchange.status === 0) writeReply(exchange, this.args, bytes);
+      this.end(exchange, StatusValue.CANCELLED);
     }
     messages.clear();
   }
@@ -666,8 +668,10 @@ export class AmqpDecoder implements Decoder {
 
   private end(exchange: Exchange, status: number): void {
     this.waiting--;
-    const doubtful = exchange.status === StatusValue.INCOMPLETE && status === StatusValue.NO_RESPONSE;
-    this.finish(exchange, doubtful ? StatusValue.INCOMPLETE : status);
+    // Its answer may be what was lost.
+    const doubtful = exchange.status === StatusValue.INCOMPLETE;
+    const unanswered = status !== StatusValue.OK && status !== StatusValue.ERROR;
+    this.finish(exchange, doubtful && unanswered ? StatusValue.INCOMPLETE : status);
   }
 
   /** The server ended the connection before Connection.Open: a login that failed, most of the time. */

@@ -158,8 +158,8 @@ export class KafkaDecoder implements Decoder {
   close(status: number): void {
     const { client, server } = this;
     for (let exchange = this.pending.shift(); exchange !== null; exchange = this.pending.shift()) {
-      const doubtful = exchange.status === StatusValue.INCOMPLETE && status === StatusValue.NO_RESPONSE;
-      this.finish(exchange, doubtful ? StatusValue.INCOMPLETE : status);
+      // Its answer may be what was lost.
+      this.finish(exchange, exchange.status === StatusValue.INCOMPLETE ? StatusValue.INCOMPLETE : status);
     }
     for (const message of [server, client]) {
       if (message.left === 0 || message.exchange === null) continue;
