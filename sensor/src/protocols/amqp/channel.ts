@@ -45,6 +45,10 @@ export class Channel {
   nextPublish = 0;
   /** Bytes of the client were lost: publishes can no longer be numbered. */
   uncounted = false;
+  /** Highest number of a publish that the server has settled; 0 where what it said last is not known. */
+  settledUpTo = 0;
+  /** When a publish or its settlement was seen last. */
+  quietSinceNs = Number.POSITIVE_INFINITY;
   /** A Close was seen, its Close-Ok not yet. */
   closing = false;
   /** The queue that an empty queue name means: the last declared. */

@@ -424,6 +424,59 @@ const CASES: Case[] = [
     ],
     expect: ['confirm.select OK', 'basic.publish INCOMPLETE', 'basic.publish OK ack'],
   },
+  {
+    name: 'after a gap and a pause the server tells the numbers again',
+    steps: [
+      ...CONFIRM,
+      { from: 0, gap: 30 },
+      c(publish(1, '', 'q', 'b')),
+      s(method(1, 60, 80, u64(2), 1)),
+      c(publish(1, '', 'q', 'c')),
+      s(method(1, 60, 80, u64(3), 0)),
+      { ...c(publish(1, '', 'q', 'd'), publish(1, '', 'q', 'e')), timeNs: 9e9 },
+      s(method(1, 60, 120, u64(4), 0), method(1, 60, 80, u64(5), 0)),
+    ],
+    expect: [
+      'confirm.select OK',
+      'basic.publish INCOMPLETE',
+      'basic.publish INCOMPLETE',
+      'basic.publish ERROR nack',
+      'basic.publish OK ack',
+    ],
+  },
+  {
+    name: 'a publisher that was joined in its course has its confirms after a pause',
+    steps: [
+      s(method(1, 60, 80, u64(1000), 1)),
+      c(publish(1, '', 'q', 'a')),
+      s(method(1, 60, 80, u64(1001), 0)),
+      { ...c(publish(1, '', 'q', 'b')), timeNs: 9e9 },
+      s(method(1, 60, 80, u64(1002), 0)),
+    ],
+    expect: ['basic.publish OK', 'basic.publish OK ack'],
+    check: ([, d]) => assert.equal(d.deliveryTag, 1002n),
+  },
+  {
+    name: 'a pause of the server says nothing, and what it then settles shows that a number was wrong',
+    steps: [
+      s(method(1, 60, 80, u64(10), 0)),
+      c(publish(1, '', 'q', 'a'), publish(1, '', 'q', 'b')),
+      { ...c(publish(1, '', 'q', 'c')), timeNs: 9e9 },
+      s(method(1, 60, 80, u64(13), 1)),
+      c(publish(1, '', 'q', 'd')),
+    ],
+    expect: ['basic.publish OK', 'basic.publish OK', 'basic.publish INCOMPLETE', 'basic.publish INCOMPLETE'],
+  },
+  {
+    name: 'a server that is blocked settles nothing, so its pause tells no numbers',
+    steps: [
+      s(method(1, 60, 80, u64(10), 0), method(0, 10, 60, short('memory'))),
+      c(publish(1, '', 'q', 'a')),
+      { ...c(publish(1, '', 'q', 'b')), timeNs: 9e9 },
+      s(method(0, 10, 61), method(1, 60, 80, u64(11), 0), method(1, 60, 80, u64(12), 0)),
+    ],
+    expect: ['connection.blocked OK', 'basic.publish OK', 'basic.publish OK', 'connection.unblocked OK'],
+  },
 ];
 
 for (const example of CASES) {

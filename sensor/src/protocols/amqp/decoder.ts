@@ -46,6 +46,11 @@ const ERROR_NACK = encodeString(RoundTripTag.errorType, 'nack');
 const ERROR_REJECT = encodeString(RoundTripTag.errorType, 'reject');
 /** Marks a queue.declare or basic.consume in `Exchange.tag` whose queue or consumer tag the server names. */
 const SERVER_NAMES = 1 << 24;
+/**
+ * With nothing published and nothing settled for so long, all that was published is settled: where publishes
+ * could not be numbered, because the beginning or a part was not seen, the next one has the next number.
+ */
+const QUIET_NS = 2e9;
 /** Deliveries of a consumer that was not seen: with so many and no acknowledgement, it wants none. */
 const MAX_UNACKED_UNSEEN = 256;
 
@@ -71,6 +76,8 @@ export class AmqpDecoder implements Decoder {
   private headerNs = -1;
   private headerSegment = -1;
   private started = false;
+  /** The server does not read publishes for now, so does not settle them. */
+  private blocked = false;
   /** Another version of AMQP. */
   private foreign = false;
 
@@ -267,6 +274,7 @@ export class AmqpDecoder implements Decoder {
         return;
       case Kind.NOTICE:
         if (method.id === MethodId.RECOVER_ASYNC) this.requeue(channel);
+        else this.blocked = method.id === MethodId.BLOCKED;
         this.finish(this.open(method, channel, input, at, stop), StatusValue.OK);
     }
   }
@@ -401,6 +409,16 @@ export class AmqpDecoder implements Decoder {
     const exchange = this.open(method, channel, input, at, stop);
     writeMessageDestination(exchange, args, input.bytes, undefined);
     let tag = -1;
+    if (
+      (channel.uncounted || channel.nextPublish === 0) &&
+      channel.settledUpTo > 0 &&
+      !this.blocked &&
+      exchange.requestStartNs - channel.quietSinceNs >= QUIET_NS
+    ) {
+      channel.nextPublish = channel.settledUpTo + 1;
+      channel.uncounted = false;
+    }
+    channel.quietSinceNs = exchange.requestEndNs;
     if (channel.nextPublish > 0 && !channel.uncounted) {
       tag = channel.nextPublish++;
       exchange.detail.uint(AmqpTag.deliveryTag, tag);
@@ -453,6 +471,8 @@ export class AmqpDecoder implements Decoder {
       return;
     }
     exchange.requestEndNs = timeNs;
+    if (method.kind === Kind.PUBLISH && channel !== null && timeNs > channel.quietSinceNs)
+      channel.quietSinceNs = timeNs;
     if (method.kind === Kind.RETURN) {
       const publish = exchange.tag === 0 ? undefined : channel?.publishes.get(exchange.tag);
       if (publish === undefined) this.finish(exchange, StatusValue.ERROR);
@@ -491,6 +511,7 @@ export class AmqpDecoder implements Decoder {
     const { direction } = input;
     const { deliveryTag, flags } = this.args;
     if (direction === Direction.CLIENT) channel.acknowledges = true;
+    else this.told(channel, deliveryTag, input.timeAt(stop));
     const waiting = direction === Direction.SERVER ? channel.publishes : channel.deliveries;
     const multiple = method.id !== MethodId.REJECT && (flags & 1) !== 0;
     if (!multiple) {
@@ -508,6 +529,17 @@ export class AmqpDecoder implements Decoder {
       if (tag === deliveryTag) count(exchange, direction, stop + 1 - at);
       this.settled(exchange, method, flags, true, input, at, stop);
     }
+  }
+
+  /** The server has settled a publish: how far it is with them. */
+  private told(channel: Channel, deliveryTag: number, timeNs: number): void {
+    channel.quietSinceNs = timeNs;
+    if (deliveryTag > channel.settledUpTo) channel.settledUpTo = deliveryTag;
+    if (channel.nextPublish === 0 || channel.uncounted || deliveryTag < channel.nextPublish) return;
+    // There are more publishes than were numbered.
+    channel.uncounted = true;
+    for (const exchange of channel.publishes.values()) this.end(exchange, StatusValue.INCOMPLETE);
+    channel.publishes.clear();
   }
 
   private settled(
@@ -637,8 +669,10 @@ export class AmqpDecoder implements Decoder {
       if (content.exchange !== null) this.abandon(content);
       if (direction === Direction.CLIENT) {
         channel.uncounted = true;
+        channel.quietSinceNs = Number.POSITIVE_INFINITY;
         doubt(channel.deliveries.values());
       } else {
+        channel.settledUpTo = 0;
         doubt(channel.publishes.values());
         // Which Consume-Ok is whose is not known any more.
         channel.unnamed.length = 0;

@@ -134,6 +134,8 @@ export const MethodId = {
   START: id(10, 10),
   CONNECTION_OPEN: id(10, 40),
   CONNECTION_CLOSE: id(10, 50),
+  BLOCKED: id(10, 60),
+  UNBLOCKED: id(10, 61),
   CHANNEL_OPEN: id(20, 10),
   CHANNEL_CLOSE: id(20, 40),
   EXCHANGE_UNBIND: id(40, 40),
