@@ -178,9 +178,9 @@ describe('Kafka', { skip }, () => {
         await admin.disconnect();
         const to = ['-P', '-t', 'cats', '-p', '0'];
         // All rows in one batch, which goes when it has them: librdkafka does not compress what gets no smaller,
-        // such as a row that went alone.
+        // such as a row that went alone. (linger.ms has to be below the timeout of a transaction.)
         const together = (count: number, ...options: string[]) => [
-          ...[`batch.num.messages=${count}`, 'linger.ms=5000', ...options].flatMap((each) => ['-X', each]),
+          ...[`batch.num.messages=${count}`, 'linger.ms=30000', ...options].flatMap((each) => ['-X', each]),
         ];
         const produce = (clientId: string, count: number, options: string[], args: string[] = []) =>
           kcat(clientId, [...to, ...args, ...together(count, ...options)], rows(count));

@@ -11,6 +11,8 @@ export interface Consumer {
   readonly queue: Uint8Array;
   /** Deliveries are not acknowledged. */
   readonly noAck: boolean;
+  /** The client has cancelled it; what is on its way still comes. */
+  cancelled: boolean;
 }
 
 /** A method with content, until the last byte of its body. One per channel and direction, used again and again. */
@@ -43,6 +45,10 @@ export class Channel {
   nextPublish = 0;
   /** Bytes of the client were lost: publishes can no longer be numbered. */
   uncounted = false;
+  /** Highest number of a publish that the server has settled; 0 where what it said last is not known. */
+  settledUpTo = 0;
+  /** When a publish or its settlement was seen last. */
+  quietSinceNs = Number.POSITIVE_INFINITY;
   /** A Close was seen, its Close-Ok not yet. */
   closing = false;
   /** The queue that an empty queue name means: the last declared. */
@@ -51,8 +57,8 @@ export class Channel {
   acknowledges = false;
   /** There are deliveries whose basic.consume was not seen. */
   unseenConsumers = false;
-  /** A consumer whose tag Consume-Ok will tell. */
-  unnamed: Consumer | null = null;
+  /** Consumers whose tags Consume-Ok will tell, in their order. */
+  readonly unnamed: Consumer[] = [];
   private readonly consumers = new Map<string, Consumer>();
   /** The tag that was looked up last, and what was found. */
   private lastTag = NO_BYTES;
@@ -61,14 +67,26 @@ export class Channel {
   constructor(readonly number: number) {}
 
   addConsumer(tag: Uint8Array, consumer: Consumer): void {
-    const key = latin1(tag, 0, tag.length);
-    if (this.consumers.size >= MAX_CONSUMERS && !this.consumers.has(key)) return;
-    this.consumers.set(key, consumer);
+    if (this.consumers.size >= MAX_CONSUMERS) {
+      for (const oldest of this.consumers.keys()) {
+        this.consumers.delete(oldest);
+        break;
+      }
+    }
+    this.consumers.set(latin1(tag, 0, tag.length), consumer);
     this.lastTag = NO_BYTES;
   }
 
+  cancelConsumer(bytes: Uint8Array, start: number, end: number): void {
+    const consumer = this.consumers.get(latin1(bytes, start, end));
+    if (consumer !== undefined) consumer.cancelled = true;
+  }
+
+  /** Forgets a consumer that was cancelled, unless another has its tag by now. */
   removeConsumer(bytes: Uint8Array, start: number, end: number): void {
-    this.consumers.delete(latin1(bytes, start, end));
+    const key = latin1(bytes, start, end);
+    if (this.consumers.get(key)?.cancelled !== true) return;
+    this.consumers.delete(key);
     this.lastTag = NO_BYTES;
   }
 

@@ -306,6 +306,78 @@ const CASES: Case[] = [
     },
   },
   {
+    name: 'deliveries that were on their way when the client cancelled are those of an auto-ack consumer still (pika)',
+    steps: [
+      c(method(1, 60, 20, u16(0), short('jobs'), short('ctag'), 2, u32(0))),
+      s(method(1, 60, 21, short('ctag')), deliver(1, 1, '', 'jobs', 'a')),
+      c(method(1, 60, 30, short('ctag'), 0)),
+      s(deliver(1, 2, '', 'jobs', 'b'), method(1, 60, 31, short('ctag'))),
+      // Of another consumer, which was not seen: the tag is free again.
+      s(deliver(1, 3, '', 'jobs', 'c')),
+      c(method(1, 60, 120, u64(3), 3)),
+    ],
+    expect: [
+      'basic.consume OK',
+      'basic.deliver OK',
+      'basic.deliver OK',
+      'basic.cancel OK',
+      'basic.deliver ERROR nack',
+    ],
+    check: (d) => {
+      assert.deepEqual(
+        d.map(({ queue }) => queue),
+        ['jobs', 'jobs', 'jobs', '', ''],
+      );
+    },
+  },
+  {
+    name: 'two consumers in a row whose tags the server names',
+    steps: [
+      c(
+        method(1, 60, 20, u16(0), short('one'), short(''), 0, u32(0)),
+        method(1, 60, 20, u16(0), short('two'), short(''), 2, u32(0)),
+      ),
+      s(method(1, 60, 21, short('t1')), method(1, 60, 21, short('t2'))),
+      s(
+        method(1, 60, 60, short('t2'), u64(1), 0, short(''), short('two')),
+        content(1, 'x'),
+        method(1, 60, 60, short('t1'), u64(2), 0, short(''), short('one')),
+        content(1, 'x'),
+      ),
+      c(method(1, 60, 80, u64(2), 0)),
+    ],
+    expect: ['basic.consume OK', 'basic.consume OK', 'basic.deliver OK', 'basic.deliver OK ack'],
+    check: (d) => {
+      assert.deepEqual(
+        d.map(({ queue, consumerTag }) => `${queue} ${consumerTag}`),
+        ['one t1', 'two t2', 'two t2', 'one t1'],
+      );
+    },
+  },
+  {
+    name: 'what basic.recover takes back is not settled by the ack of several that comes later',
+    steps: [
+      s(deliver(1, 1, '', 'jobs', 'a'), deliver(1, 2, '', 'jobs', 'b')),
+      c(method(1, 60, 80, u64(1), 0), method(1, 60, 110, 1)),
+      s(method(1, 60, 111), deliver(1, 3, '', 'jobs', 'b')),
+      c(method(1, 60, 80, u64(3), 1)),
+    ],
+    expect: ['basic.deliver OK ack', 'basic.deliver CANCELLED', 'basic.recover OK', 'basic.deliver OK ack'],
+  },
+  {
+    name: "a Close with code 0 is no error: py-amqp's (kombu)",
+    steps: [
+      c(method(1, 20, 40, u16(0), short(''), u16(0), u16(0))),
+      s(method(1, 20, 41)),
+      c(method(0, 10, 50, u16(0), short(''), u16(0), u16(0))),
+      s(method(0, 10, 51)),
+    ],
+    expect: ['channel.close OK', 'connection.close OK'],
+    check: (_details, r) => {
+      for (const { errorType } of r) assert.equal(errorType, '');
+    },
+  },
+  {
     name: 'heartbeats are no traffic',
     steps: [c(frame(8, 0, bytes())), s(frame(8, 0, bytes()))],
     expect: [],
@@ -330,6 +402,18 @@ const CASES: Case[] = [
     check: (_, [r]) => assert.equal(r.missingBytes, 4n),
   },
   {
+    name: 'what may have been acknowledged or answered in a gap is not cancelled by a Close',
+    steps: [
+      s(deliver(1, 1, '', 'jobs', 'a')),
+      { from: 0, gap: 21 },
+      c(method(1, 60, 10, u32(0), u16(1), 0)),
+      { from: 1, gap: 12 },
+      c(method(1, 20, 40, u16(200), short(''), u16(0), u16(0))),
+      s(method(1, 20, 41)),
+    ],
+    expect: ['basic.qos INCOMPLETE', 'basic.deliver INCOMPLETE', 'channel.close OK'],
+  },
+  {
     name: 'after a gap the next frame is found; publishes can no longer be numbered',
     steps: [
       ...CONFIRM,
@@ -339,6 +423,59 @@ const CASES: Case[] = [
       s(method(1, 60, 80, u64(1), 0), method(1, 60, 80, u64(3), 0)),
     ],
     expect: ['confirm.select OK', 'basic.publish INCOMPLETE', 'basic.publish OK ack'],
+  },
+  {
+    name: 'after a gap and a pause the server tells the numbers again',
+    steps: [
+      ...CONFIRM,
+      { from: 0, gap: 30 },
+      c(publish(1, '', 'q', 'b')),
+      s(method(1, 60, 80, u64(2), 1)),
+      c(publish(1, '', 'q', 'c')),
+      s(method(1, 60, 80, u64(3), 0)),
+      { ...c(publish(1, '', 'q', 'd'), publish(1, '', 'q', 'e')), timeNs: 9e9 },
+      s(method(1, 60, 120, u64(4), 0), method(1, 60, 80, u64(5), 0)),
+    ],
+    expect: [
+      'confirm.select OK',
+      'basic.publish INCOMPLETE',
+      'basic.publish INCOMPLETE',
+      'basic.publish ERROR nack',
+      'basic.publish OK ack',
+    ],
+  },
+  {
+    name: 'a publisher that was joined in its course has its confirms after a pause',
+    steps: [
+      s(method(1, 60, 80, u64(1000), 1)),
+      c(publish(1, '', 'q', 'a')),
+      s(method(1, 60, 80, u64(1001), 0)),
+      { ...c(publish(1, '', 'q', 'b')), timeNs: 9e9 },
+      s(method(1, 60, 80, u64(1002), 0)),
+    ],
+    expect: ['basic.publish OK', 'basic.publish OK ack'],
+    check: ([, d]) => assert.equal(d.deliveryTag, 1002n),
+  },
+  {
+    name: 'a pause of the server says nothing, and what it then settles shows that a number was wrong',
+    steps: [
+      s(method(1, 60, 80, u64(10), 0)),
+      c(publish(1, '', 'q', 'a'), publish(1, '', 'q', 'b')),
+      { ...c(publish(1, '', 'q', 'c')), timeNs: 9e9 },
+      s(method(1, 60, 80, u64(13), 1)),
+      c(publish(1, '', 'q', 'd')),
+    ],
+    expect: ['basic.publish OK', 'basic.publish OK', 'basic.publish INCOMPLETE', 'basic.publish INCOMPLETE'],
+  },
+  {
+    name: 'a server that is blocked settles nothing, so its pause tells no numbers',
+    steps: [
+      s(method(1, 60, 80, u64(10), 0), method(0, 10, 60, short('memory'))),
+      c(publish(1, '', 'q', 'a')),
+      { ...c(publish(1, '', 'q', 'b')), timeNs: 9e9 },
+      s(method(0, 10, 61), method(1, 60, 80, u64(11), 0), method(1, 60, 80, u64(12), 0)),
+    ],
+    expect: ['connection.blocked OK', 'basic.publish OK', 'basic.publish OK', 'connection.unblocked OK'],
   },
 ];
 

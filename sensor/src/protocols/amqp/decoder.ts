@@ -26,6 +26,7 @@ import {
   FRAME_END,
   FRAME_HEADER_BYTES,
   FrameType,
+  isError,
   Kind,
   MAX_FRAME_BYTES,
   MAX_PARSED_FRAME_BYTES,
@@ -33,7 +34,6 @@ import {
   MethodId,
   methodAt,
   PROTOCOL_HEADER_BYTES,
-  REPLY_SUCCESS,
   Sender,
   uint16,
   uint32,
@@ -44,8 +44,13 @@ const MANDATORY = 1;
 const VERSION = encodeString(RoundTripTag.protocolVersion, '0-9-1');
 const ERROR_NACK = encodeString(RoundTripTag.errorType, 'nack');
 const ERROR_REJECT = encodeString(RoundTripTag.errorType, 'reject');
-/** Marks a queue.declare in `Exchange.tag` whose queue the server names. */
+/** Marks a queue.declare or basic.consume in `Exchange.tag` whose queue or consumer tag the server names. */
 const SERVER_NAMES = 1 << 24;
+/**
+ * With nothing published and nothing settled for so long, all that was published is settled: where publishes
+ * could not be numbered, because the beginning or a part was not seen, the next one has the next number.
+ */
+const QUIET_NS = 2e9;
 /** Deliveries of a consumer that was not seen: with so many and no acknowledgement, it wants none. */
 const MAX_UNACKED_UNSEEN = 256;
 
@@ -71,6 +76,8 @@ export class AmqpDecoder implements Decoder {
   private headerNs = -1;
   private headerSegment = -1;
   private started = false;
+  /** The server does not read publishes for now, so does not settle them. */
+  private blocked = false;
   /** Another version of AMQP. */
   private foreign = false;
 
@@ -266,6 +273,8 @@ export class AmqpDecoder implements Decoder {
         this.settle(channel, method, input, at, stop);
         return;
       case Kind.NOTICE:
+        if (method.id === MethodId.RECOVER_ASYNC) this.requeue(channel);
+        else this.blocked = method.id === MethodId.BLOCKED;
         this.finish(this.open(method, channel, input, at, stop), StatusValue.OK);
     }
   }
@@ -300,11 +309,13 @@ export class AmqpDecoder implements Decoder {
         if (channel.nextPublish === 0) channel.nextPublish = 1;
         break;
       case MethodId.CANCEL:
-        channel.removeConsumer(bytes, args.consumerStart, args.consumerEnd);
+        channel.cancelConsumer(bytes, args.consumerStart, args.consumerEnd);
+        if (input.direction === Direction.SERVER)
+          channel.removeConsumer(bytes, args.consumerStart, args.consumerEnd);
         break;
       case MethodId.CONNECTION_CLOSE:
       case MethodId.CHANNEL_CLOSE:
-        if (args.replyCode !== REPLY_SUCCESS) {
+        if (isError(args.replyCode)) {
           writeReply(exchange, args, bytes);
           exchange.status = StatusValue.ERROR;
           if (
@@ -313,8 +324,8 @@ export class AmqpDecoder implements Decoder {
             input.direction === Direction.SERVER
           )
             this.refuseStart(input, at, stop);
-        } else exchange.detail.uint(AmqpTag.replyCode, args.replyCode);
-        this.failPending(channel, method.id, bytes);
+        } else exchange.detail.uintNonZero(AmqpTag.replyCode, args.replyCode);
+        this.failPending(channel, method.id, input, at, stop);
         break;
       default: {
         const named = args.queueEnd > args.queueStart;
@@ -329,8 +340,11 @@ export class AmqpDecoder implements Decoder {
           const noAck = (args.flags & 2) !== 0;
           const tag = bytes.slice(args.consumerStart, args.consumerEnd);
           // An empty tag is told by Consume-Ok.
-          if (tag.length > 0) channel.addConsumer(tag, { queue, noAck });
-          else channel.unnamed = { queue, noAck };
+          if (tag.length > 0) channel.addConsumer(tag, { queue, noAck, cancelled: false });
+          else {
+            unnamed = true;
+            if (!noWait) channel.unnamed.push({ queue, noAck, cancelled: false });
+          }
         }
       }
     }
@@ -372,13 +386,12 @@ export class AmqpDecoder implements Decoder {
       if (args.deliveryTag >= 0) exchange.detail.uint(AmqpTag.deliveryTag, args.deliveryTag);
     }
     if (args.messageCount >= 0) exchange.detail.uint(AmqpTag.messageCount, args.messageCount);
-    if (
-      args.consumerEnd > args.consumerStart &&
-      exchange.tag === MethodId.CONSUME &&
-      channel.unnamed !== null
-    ) {
-      channel.addConsumer(bytes.slice(args.consumerStart, args.consumerEnd), channel.unnamed);
-      channel.unnamed = null;
+    if (method.id === MethodId.CANCEL_OK) channel.removeConsumer(bytes, args.consumerStart, args.consumerEnd);
+    else if (method.id === MethodId.RECOVER_OK) this.requeue(channel);
+    else if (method.id === MethodId.CONSUME_OK && (exchange.tag & SERVER_NAMES) !== 0) {
+      const consumer = channel.unnamed.shift();
+      if (consumer !== undefined)
+        channel.addConsumer(bytes.slice(args.consumerStart, args.consumerEnd), consumer);
       writeText(exchange, AmqpTag.consumerTag, bytes, args.consumerStart, args.consumerEnd);
     }
     if (method.id === MethodId.GET_OK) {
@@ -396,6 +409,16 @@ export class AmqpDecoder implements Decoder {
     const exchange = this.open(method, channel, input, at, stop);
     writeMessageDestination(exchange, args, input.bytes, undefined);
     let tag = -1;
+    if (
+      (channel.uncounted || channel.nextPublish === 0) &&
+      channel.settledUpTo > 0 &&
+      !this.blocked &&
+      exchange.requestStartNs - channel.quietSinceNs >= QUIET_NS
+    ) {
+      channel.nextPublish = channel.settledUpTo + 1;
+      channel.uncounted = false;
+    }
+    channel.quietSinceNs = exchange.requestEndNs;
     if (channel.nextPublish > 0 && !channel.uncounted) {
       tag = channel.nextPublish++;
       exchange.detail.uint(AmqpTag.deliveryTag, tag);
@@ -448,6 +471,8 @@ export class AmqpDecoder implements Decoder {
       return;
     }
     exchange.requestEndNs = timeNs;
+    if (method.kind === Kind.PUBLISH && channel !== null && timeNs > channel.quietSinceNs)
+      channel.quietSinceNs = timeNs;
     if (method.kind === Kind.RETURN) {
       const publish = exchange.tag === 0 ? undefined : channel?.publishes.get(exchange.tag);
       if (publish === undefined) this.finish(exchange, StatusValue.ERROR);
@@ -467,16 +492,14 @@ export class AmqpDecoder implements Decoder {
       this.finish(exchange, StatusValue.CANCELLED);
       return;
     }
-    if (!this.mayWait()) {
+    const waiting = method.kind === Kind.PUBLISH ? channel.publishes : channel.deliveries;
+    if (!this.mayWait() && !this.evict(waiting)) {
       this.finish(exchange, StatusValue.INCOMPLETE);
       return;
     }
     this.waiting++;
-    if (method.kind === Kind.PUBLISH) {
-      channel.publishes.set(content.tag, exchange);
-      return;
-    }
-    channel.deliveries.set(content.tag, exchange);
+    waiting.set(content.tag, exchange);
+    if (method.kind === Kind.PUBLISH) return;
     if (!channel.acknowledges && channel.deliveries.size > MAX_UNACKED_UNSEEN && channel.unseenConsumers) {
       for (const delivery of channel.deliveries.values()) this.end(delivery, StatusValue.OK);
       channel.deliveries.clear();
@@ -488,6 +511,7 @@ export class AmqpDecoder implements Decoder {
     const { direction } = input;
     const { deliveryTag, flags } = this.args;
     if (direction === Direction.CLIENT) channel.acknowledges = true;
+    else this.told(channel, deliveryTag, input.timeAt(stop));
     const waiting = direction === Direction.SERVER ? channel.publishes : channel.deliveries;
     const multiple = method.id !== MethodId.REJECT && (flags & 1) !== 0;
     if (!multiple) {
@@ -505,6 +529,17 @@ export class AmqpDecoder implements Decoder {
       if (tag === deliveryTag) count(exchange, direction, stop + 1 - at);
       this.settled(exchange, method, flags, true, input, at, stop);
     }
+  }
+
+  /** The server has settled a publish: how far it is with them. */
+  private told(channel: Channel, deliveryTag: number, timeNs: number): void {
+    channel.quietSinceNs = timeNs;
+    if (deliveryTag > channel.settledUpTo) channel.settledUpTo = deliveryTag;
+    if (channel.nextPublish === 0 || channel.uncounted || deliveryTag < channel.nextPublish) return;
+    // There are more publishes than were numbered.
+    channel.uncounted = true;
+    for (const exchange of channel.publishes.values()) this.end(exchange, StatusValue.INCOMPLETE);
+    channel.publishes.clear();
   }
 
   private settled(
@@ -556,9 +591,10 @@ export class AmqpDecoder implements Decoder {
   }
 
   /** A Close fails what waits: calls with its code, messages are given up. */
-  private failPending(channel: Channel, id: number, bytes: Uint8Array): void {
+  private failPending(channel: Channel, id: number, input: Input, at: number, stop: number): void {
+    const { bytes } = input;
     const channels = id === MethodId.CONNECTION_CLOSE ? this.channels.values() : [channel];
-    const failed = this.args.replyCode !== REPLY_SUCCESS;
+    const failed = isError(this.args.replyCode);
     for (const each of channels) {
       each.closing = true;
       for (const content of each.content) if (content.exchange !== null) this.abandon(content);
@@ -571,8 +607,14 @@ export class AmqpDecoder implements Decoder {
         this.waiting--;
         // A Close of a channel has told its error; that of the connection may overtake its Close-Ok.
         const told = call.status === StatusValue.ERROR;
-        if (failed && !told) writeReply(call, this.args, bytes);
-        this.finish(call, failed || told ? StatusValue.ERROR : StatusValue.CANCELLED);
+        // Its answer may be what was lost.
+        const doubtful = call.status === StatusValue.INCOMPLETE;
+        if (failed && !told && !doubtful) {
+          writeReply(call, this.args, bytes);
+          if (input.direction === Direction.SERVER) answered(call, input, at, stop, Direction.SERVER);
+        }
+        if (doubtful) this.finish(call, StatusValue.INCOMPLETE);
+        else this.finish(call, failed || told ? StatusValue.ERROR : StatusValue.CANCELLED);
       }
       this.giveUp(each.publishes, failed, bytes);
       this.giveUp(each.deliveries, failed, bytes);
@@ -580,11 +622,16 @@ export class AmqpDecoder implements Decoder {
     channel.closing = false;
   }
 
+  /** basic.recover: the server takes back what was not acknowledged, and delivers it under new tags. */
+  private requeue(channel: Channel): void {
+    for (const exchange of channel.deliveries.values()) this.end(exchange, StatusValue.CANCELLED);
+    channel.deliveries.clear();
+  }
+
   private giveUp(messages: Map<number, Exchange>, failed: boolean, bytes: Uint8Array): void {
     for (const exchange of messages.values()) {
-      this.waiting--;
-      if (failed && exchange.status !== StatusValue.ERROR) writeReply(exchange, this.args, bytes);
-      this.finish(exchange, StatusValue.CANCELLED);
+      if (failed && exchange.status === 0) writeReply(exchange, this.args, bytes);
+      this.end(exchange, StatusValue.CANCELLED);
     }
     messages.clear();
   }
@@ -622,9 +669,13 @@ export class AmqpDecoder implements Decoder {
       if (content.exchange !== null) this.abandon(content);
       if (direction === Direction.CLIENT) {
         channel.uncounted = true;
+        channel.quietSinceNs = Number.POSITIVE_INFINITY;
         doubt(channel.deliveries.values());
       } else {
+        channel.settledUpTo = 0;
         doubt(channel.publishes.values());
+        // Which Consume-Ok is whose is not known any more.
+        channel.unnamed.length = 0;
         for (let call = channel.calls.head; call !== null; call = call.next) doubtOne(call);
       }
     }
@@ -651,8 +702,10 @@ export class AmqpDecoder implements Decoder {
 
   private end(exchange: Exchange, status: number): void {
     this.waiting--;
-    const doubtful = exchange.status === StatusValue.INCOMPLETE && status === StatusValue.NO_RESPONSE;
-    this.finish(exchange, doubtful ? StatusValue.INCOMPLETE : status);
+    // Its answer may be what was lost.
+    const doubtful = exchange.status === StatusValue.INCOMPLETE;
+    const unanswered = status !== StatusValue.OK && status !== StatusValue.ERROR;
+    this.finish(exchange, doubtful && unanswered ? StatusValue.INCOMPLETE : status);
   }
 
   /** The server ended the connection before Connection.Open: a login that failed, most of the time. */
@@ -702,6 +755,16 @@ export class AmqpDecoder implements Decoder {
 
   private mayWait(): boolean {
     return this.waiting < this.options.maxPending;
+  }
+
+  /** Gives up the oldest that waits here: what lost its settlement to a gap would stand in the way for ever. */
+  private evict(messages: Map<number, Exchange>): boolean {
+    for (const [tag, exchange] of messages) {
+      messages.delete(tag);
+      this.end(exchange, StatusValue.INCOMPLETE);
+      return true;
+    }
+    return false;
   }
 
   private remember(bytes: Uint8Array): void {

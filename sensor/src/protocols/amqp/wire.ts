@@ -107,7 +107,7 @@ const ROWS: readonly Row[] = [
   [60, 20, 'basic.consume', Kind.SYNC, CLIENT, '-qcf', 3],
   [60, 21, 'basic.consume-ok', Kind.REPLY, SERVER, 'c'],
   [60, 30, 'basic.cancel', Kind.SYNC, EITHER, 'cf', 0],
-  [60, 31, 'basic.cancel-ok', Kind.REPLY, EITHER],
+  [60, 31, 'basic.cancel-ok', Kind.REPLY, EITHER, 'c'],
   [60, 40, 'basic.publish', Kind.PUBLISH, CLIENT, '-ekf'],
   [60, 50, 'basic.return', Kind.RETURN, SERVER, 'hxek'],
   [60, 60, 'basic.deliver', Kind.DELIVER, SERVER, 'ctrek'],
@@ -134,16 +134,22 @@ export const MethodId = {
   START: id(10, 10),
   CONNECTION_OPEN: id(10, 40),
   CONNECTION_CLOSE: id(10, 50),
+  BLOCKED: id(10, 60),
+  UNBLOCKED: id(10, 61),
   CHANNEL_OPEN: id(20, 10),
   CHANNEL_CLOSE: id(20, 40),
   EXCHANGE_UNBIND: id(40, 40),
   QUEUE_DECLARE: id(50, 10),
   CONSUME: id(60, 20),
+  CONSUME_OK: id(60, 21),
   CANCEL: id(60, 30),
+  CANCEL_OK: id(60, 31),
   GET: id(60, 70),
   GET_OK: id(60, 71),
   ACK: id(60, 80),
   REJECT: id(60, 90),
+  RECOVER_ASYNC: id(60, 100),
+  RECOVER_OK: id(60, 111),
   NACK: id(60, 120),
   CONFIRM_SELECT: id(85, 10),
 } as const;
@@ -215,8 +221,12 @@ export function replyCodeName(code: number): string {
   return REPLY_CODES[code] ?? String(code);
 }
 
-/** A Close with this code is no error. */
-export const REPLY_SUCCESS = 200;
+const REPLY_SUCCESS = 200;
+
+/** Is a Close with this code an error? py-amqp closes with 0, which is none of the specification's. */
+export function isError(replyCode: number): boolean {
+  return replyCode !== REPLY_SUCCESS && replyCode !== 0;
+}
 
 /** An unsigned 64-bit number; -1 above 2^53. */
 export function uint64(bytes: Uint8Array, at: number): number {

@@ -63,9 +63,9 @@ const BAD = 2;
 export class Batches {
   /** Records counted since `reset`. */
   records = 0;
-  /** Bytes of all record fields since `reset`. */
+  /** Bytes of all record fields since `reset`; -1 where not all was seen. */
   bytes = 0;
-  /** A compressed message of format 0 or 1 hides how many it holds. */
+  /** A compressed message of format 0 or 1 hides how many it holds, or not all was seen. */
   uncounted = false;
   /** Codec of the first batch since `reset`, or -1. */
   codec = -1;
@@ -97,6 +97,12 @@ export class Batches {
     this.codec = -1;
     this.left = 0;
     this.traced = this.trace === null;
+  }
+
+  /** Not all of the message is seen: what was counted is not the whole. */
+  lose(): void {
+    this.uncounted = true;
+    this.bytes = -1;
   }
 
   /** A record field of `length` bytes begins. */

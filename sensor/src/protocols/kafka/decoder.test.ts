@@ -447,10 +447,20 @@ const CASES: {
     steps: [
       client(request(999, 3, 1, 'c', raw('whatever this is')), request(3, 50, 2, 'c', raw('later'))),
       server(response(1, raw('anything')), response(2, [])),
+      client(request(0, 50, 3, 'c', raw('later'))),
+      server(response(3, raw('anything'))),
     ],
     expected: [
       { api: '999', version: 3, status: StatusValue.OK, clientId: 'c' },
       { api: 'Metadata', version: 50, status: StatusValue.OK, clientId: 'c' },
+      {
+        api: 'Produce',
+        version: 50,
+        status: StatusValue.OK,
+        clientId: 'c',
+        count: undefined,
+        bytes: undefined,
+      },
     ],
   },
   {
@@ -589,6 +599,32 @@ test('a hole inside record data costs its bytes and nothing else', () => {
         bytes: BigInt(records.length),
       },
     ],
+  );
+});
+
+test('a hole over the header of a batch leaves the counts open, not at what was seen', () => {
+  const records = batch([{ value: 'v'.repeat(500) }, {}]);
+  const whole = request(0, 7, 1, 'app', produce7(0, produced('t', 0, [...records, ...records])));
+  const second = whole.length - records.length;
+  for (const hole of [second - records.length + 10, second + 10]) {
+    every(
+      [client(whole.slice(0, hole)), { from: 0, gap: 100 }, client(whole.slice(hole + 100))],
+      [
+        {
+          api: 'Produce',
+          status: StatusValue.OK,
+          acks: 0,
+          count: undefined,
+          bytes: undefined,
+          missing: 100n,
+        },
+      ],
+    );
+  }
+  // The connection goes with the first batch only: there may be more.
+  every(
+    [client(whole.slice(0, second + 70))],
+    [{ api: 'Produce', status: StatusValue.INCOMPLETE, count: undefined, bytes: undefined }],
   );
 });
 

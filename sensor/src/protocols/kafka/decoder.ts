@@ -158,12 +158,13 @@ export class KafkaDecoder implements Decoder {
   close(status: number): void {
     const { client, server } = this;
     for (let exchange = this.pending.shift(); exchange !== null; exchange = this.pending.shift()) {
-      const doubtful = exchange.status === StatusValue.INCOMPLETE && status === StatusValue.NO_RESPONSE;
-      this.finish(exchange, doubtful ? StatusValue.INCOMPLETE : status);
+      // Its answer may be what was lost.
+      this.finish(exchange, exchange.status === StatusValue.INCOMPLETE ? StatusValue.INCOMPLETE : status);
     }
     for (const message of [server, client]) {
       if (message.left === 0 || message.exchange === null) continue;
       const { exchange } = message;
+      message.batches.lose();
       if (message === client) message.fields.writeRequest(exchange, message.batches);
       else message.fields.writeResponse(exchange, message.batches);
       this.finish(exchange, status === StatusValue.RESET ? status : StatusValue.INCOMPLETE);
@@ -283,6 +284,7 @@ export class KafkaDecoder implements Decoder {
       if (walk === Walk.MORE && limit < messageEnd) return walker.at;
       // At the end; or a length does not fit, or the layout is not known: the rest is passed over.
       message.walking = false;
+      if (walker.at < messageEnd) message.batches.lose();
       if (walker.at < limit) this.connection.undecodable(limit - walker.at);
       return limit;
     }
@@ -328,6 +330,7 @@ export class KafkaDecoder implements Decoder {
   private damage(message: Message): void {
     message.damaged = true;
     message.walking = false;
+    message.batches.lose();
     message.trace.reset();
   }
 

@@ -167,7 +167,7 @@ export class Fields implements Visitor {
   private writeBatches(exchange: Exchange, batches: Batches): void {
     const { detail } = exchange;
     if (!batches.uncounted) detail.uint(KafkaTag.messageCount, batches.records);
-    detail.uint(KafkaTag.recordBytes, batches.bytes);
+    if (batches.bytes >= 0) detail.uint(KafkaTag.recordBytes, batches.bytes);
     const codec = CODECS[batches.codec];
     if (codec !== undefined) detail.raw(codec);
   }
