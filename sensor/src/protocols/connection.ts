@@ -116,6 +116,7 @@ const context: { -readonly [K in keyof ProbeContext]: ProbeContext[K] } = {
 
 export class ProtocolConnection implements StreamHandler, Connection {
   readonly pool: ExchangePool;
+  fromStart = false;
   private mode: Mode = Mode.DETECT;
   private skipCount: Count = Count.skippedUndetected;
   private decoder: Decoder | null = null;
@@ -143,10 +144,6 @@ export class ProtocolConnection implements StreamHandler, Connection {
     this.half0.fromStart = flow.sideKnown;
     this.half1.fromStart = flow.sideKnown;
     if (certain !== null) this.decide(candidates[0], certain.clientSide);
-  }
-
-  get fromStart(): boolean {
-    return this.flow.sideKnown;
   }
 
   get clientPort(): number {
@@ -432,6 +429,8 @@ export class ProtocolConnection implements StreamHandler, Connection {
 
   private decide(protocol: StreamProtocol, clientSide: Side): void {
     this.clientSide = clientSide;
+    // What is lost, or was not understood, before the protocol is known is as if it was sent before the capture.
+    this.fromStart = this.flow.sideKnown && this.half0.fromStart && this.half1.fromStart;
     this.protocol = protocol;
     this.protocolIndex = this.settings.indexOf.get(protocol.name)!;
     this.mode = Mode.DECODE;

@@ -95,7 +95,7 @@ export interface Connection {
    * are skipped for good. `request` is one that the next decoder's side of the connection answers.
    */
   handOver(to: 'detect' | 'tls' | 'opaque' | string, request?: UpgradedRequest): void;
-  /** True where the first bytes of the connection were seen (its SYN was). */
+  /** True where the first bytes of the connection were seen (its SYN was) and given to this decoder. */
   readonly fromStart: boolean;
   readonly clientPort: number;
   readonly serverPort: number;

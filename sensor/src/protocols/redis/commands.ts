@@ -23,6 +23,50 @@ export const Effect = {
 } as const;
 export type Effect = (typeof Effect)[keyof typeof Effect];
 
+/** What may answer a command, as bits. Errors, nulls and QUEUED answer any. */
+export const ReplyKind = {
+  STATUS: 1,
+  INTEGER: 2,
+  BULK: 4,
+  AGGREGATE: 8,
+  /** An aggregate of aggregates. */
+  NESTED: 16,
+  ANY: 31,
+} as const;
+
+const { STATUS, INTEGER, BULK, AGGREGATE } = ReplyKind;
+
+/** Replies of the commands whose documentation leaves no doubt. */
+const REPLIES: readonly (readonly [kinds: number, names: string])[] = [
+  [
+    STATUS,
+    'ASKING AUTH BGREWRITEAOF BGSAVE DISCARD FLUSHALL FLUSHDB HMSET LSET LTRIM MSET MULTI PFMERGE PSETEX QUIT READONLY ' +
+      'READWRITE RENAME RESTORE SAVE SELECT SETEX SWAPDB TYPE UNWATCH WATCH',
+  ],
+  [STATUS | BULK, 'SET PING'],
+  [
+    INTEGER,
+    'APPEND BITCOUNT BITOP BITPOS COPY DBSIZE DECR DECRBY DEL EXISTS EXPIRE EXPIREAT EXPIRETIME GEOADD GETBIT HDEL ' +
+      'HEXISTS HINCRBY HLEN HSET HSETNX HSTRLEN INCR INCRBY LASTSAVE LINSERT LLEN LPUSH LPUSHX LREM MOVE MSETNX PERSIST ' +
+      'PEXPIRE PEXPIREAT PEXPIRETIME PFADD PFCOUNT PTTL PUBLISH RENAMENX RPUSH RPUSHX SADD SCARD SDIFFSTORE SETBIT SETNX ' +
+      'SETRANGE SINTERCARD SINTERSTORE SISMEMBER SMOVE SPUBLISH SREM STRLEN SUNIONSTORE TOUCH TTL UNLINK XACK XDEL XLEN ' +
+      'XTRIM ZCARD ZCOUNT ZDIFFSTORE ZINTERSTORE ZLEXCOUNT ZRANGESTORE ZREM ZREMRANGEBYLEX ZREMRANGEBYRANK ' +
+      'ZREMRANGEBYSCORE ZUNIONSTORE',
+  ],
+  [INTEGER | BULK, 'ZADD'],
+  [INTEGER | AGGREGATE, 'ZRANK ZREVRANK LPOS'],
+  [
+    BULK,
+    'BLMOVE BRPOPLPUSH DUMP ECHO GET GETDEL GETEX GETRANGE GETSET HGET HINCRBYFLOAT INCRBYFLOAT INFO LINDEX LMOVE ' +
+      'RANDOMKEY RPOPLPUSH SUBSTR XADD ZINCRBY ZSCORE',
+  ],
+  [BULK | AGGREGATE, 'LPOP RPOP SPOP SRANDMEMBER'],
+  [
+    AGGREGATE,
+    'BLPOP BRPOP HGETALL HKEYS HMGET HVALS KEYS LRANGE MGET SDIFF SINTER SMEMBERS SMISMEMBER SUNION TIME ZMSCORE',
+  ],
+];
+
 /** Arguments of a sanitised text; the rest is `…`. */
 const MAX_TEXT_ARGUMENTS = 16;
 /** From so many arguments on, `Command.detail` lacks the numbers of arguments and keys. */
@@ -47,6 +91,8 @@ export class Command {
     readonly keyStep: number,
     readonly countAt: number,
     readonly known: boolean,
+    /** What may answer it: bits of `ReplyKind`. */
+    readonly replies: number,
   ) {
     this.operation = encodeString(RoundTripTag.operation, name);
   }
@@ -220,7 +266,8 @@ const commands = new CommandTable(4096);
 const subcommands = new Map<Command, CommandTable>();
 
 function add(name: string, effect: Effect, first = 0, last = 0, step = 1, countAt = 0): Command {
-  const command = new Command(name, 1, effect, first, last, step, countAt, true);
+  const kinds = REPLIES.find(([, names]) => names.split(' ').includes(name))?.[0] ?? ReplyKind.ANY;
+  const command = new Command(name, 1, effect, first, last, step, countAt, true, kinds);
   commands.add(name, command);
   return command;
 }
@@ -236,7 +283,7 @@ for (const [name, list] of Object.entries(CONTAINERS)) {
   for (const [key, part] of [[0, plain] as const, [2, keyed] as const]) {
     for (const sub of part.trim().split(' ')) {
       if (sub === '') continue;
-      table.add(sub, new Command(`${name} ${sub}`, 2, container.effect, key, key, 1, 0, true));
+      table.add(sub, new Command(`${name} ${sub}`, 2, container.effect, key, key, 1, 0, true, ReplyKind.ANY));
     }
   }
   subcommands.set(container, table);
@@ -253,7 +300,7 @@ export function commandNamed(bytes: Uint8Array, start: number, end: number): Com
   const name = Buffer.from(bytes.buffer, bytes.byteOffset + start, length)
     .toString('latin1')
     .toUpperCase();
-  const unknown = new Command(name, 1, Effect.NONE, 0, 0, 1, 0, false);
+  const unknown = new Command(name, 1, Effect.NONE, 0, 0, 1, 0, false, ReplyKind.ANY);
   if (commands.count < KNOWN + MAX_UNKNOWN) commands.add(name, unknown);
   return unknown;
 }

@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import type { Redis } from '@packetd/proto/gen/packetd/v1/redis_pb';
 import { type RoundTrip, Status } from '@packetd/proto/gen/packetd/v1/roundtrip_pb';
 import type { DecoderOptions } from '../decoder.js';
-import { everyCut, type Step } from '../harness.js';
+import { converse, everyCut, type Step } from '../harness.js';
 import { redis } from './index.js';
 
 const c = (bytes: string): Step => ({ from: 0, bytes });
@@ -296,6 +296,22 @@ const CASES: Case[] = [
     handOver: 'opaque',
   },
   {
+    name: 'CLIENT REPLY SKIP while replies are off leaves them off, RESET puts them on',
+    steps: [
+      c(cmd('CLIENT', 'REPLY', 'OFF') + cmd('CLIENT', 'REPLY', 'SKIP') + cmd('SET', 'a', '1')),
+      c(cmd('SET', 'a', '2') + cmd('RESET') + cmd('INCR', 'a')),
+      s('+RESET\r\n:3\r\n'),
+    ],
+    expect: [
+      'CLIENT REPLY OK',
+      'CLIENT REPLY OK',
+      'SET OK',
+      'SET OK',
+      'RESET OK simple_string',
+      'INCR OK integer',
+    ],
+  },
+  {
     name: 'no answer, and a reset',
     steps: [c(cmd('BLPOP', 'q', '0'))],
     expect: ['BLPOP NO_RESPONSE'],
@@ -331,6 +347,60 @@ const CASES: Case[] = [
     expect: ['GET INCOMPLETE', 'GET OK bulk_string', 'INCR OK integer', 'TTL OK integer'],
   },
   {
+    name: "joined while a client that waits for its replies waits for one: it is nobody's",
+    fromStart: false,
+    steps: [
+      s('$5\r\nwrong\r\n'),
+      ...Array.from({ length: 20 }, (_, n) => [
+        c(cmd('MGET', ...Array(n + 1).fill('k'))),
+        s(`*${n + 1}\r\n${'$-1\r\n'.repeat(n + 1)}`),
+      ]).flat(),
+    ],
+    expect: Array(20).fill('MGET OK array'),
+    check: (details) =>
+      assert.deepEqual(
+        details.map((d) => d.elementCount),
+        Array.from({ length: 20 }, (_, n) => n + 1),
+      ),
+  },
+  {
+    name: 'joined in the middle of a pipeline: no reply goes to the command after its own',
+    fromStart: false,
+    steps: [
+      c(cmd('GET', 'a')),
+      s('+OK\r\n'),
+      c(cmd('INCR', 'b')),
+      s('$1\r\nx\r\n'),
+      c(cmd('SET', 'c', '1') + cmd('GET', 'c')),
+      s(':1\r\n'),
+      c(cmd('INCR', 'b')),
+      s('+OK\r\n$1\r\n1\r\n'),
+    ],
+    expect: Array(5)
+      .fill(0)
+      .map((_, n) => `${['GET', 'INCR', 'SET', 'GET', 'INCR'][n]} INCOMPLETE`),
+  },
+  {
+    name: 'two gaps in a pipeline: what is in between is not matched from the end',
+    steps: [
+      c(cmd('INCR', 'a')),
+      { from: 0, gap: 20 },
+      c(cmd('INCR', 'c') + cmd('INCR', 'd')),
+      { from: 0, gap: 20 },
+      c(cmd('INCR', 'f')),
+      s(':1\r\n:2\r\n:3\r\n:4\r\n:5\r\n:6\r\n'),
+      { ...c(cmd('GET', 'g')), timeNs: 5e9 },
+      { ...s('$1\r\nx\r\n'), timeNs: 5.001e9 },
+    ],
+    expect: [
+      'INCR INCOMPLETE',
+      'INCR INCOMPLETE',
+      'INCR OK integer',
+      'INCR OK integer',
+      'GET OK bulk_string',
+    ],
+  },
+  {
     name: 'a lost command: no reply goes to the wrong one',
     steps: [
       { from: 0, gap: 20 },
@@ -360,6 +430,35 @@ for (const example of CASES) {
     assert.ok(!/hunter2|secret/.test(text));
   });
 }
+
+test('a command inside of a value whose beginning is lost is none', () => {
+  const value = `${cmd('PING')}\r\n`;
+  const outcome = converse(redis, [
+    c(cmd('GET', 'a')),
+    s('$1\r\nx\r\n'),
+    { from: 0, gap: 30 },
+    c(value),
+    s('*2\r\n:1\r\n:2\r\n'),
+    c(cmd('INCR', 'b')),
+    s(':1\r\n'),
+  ]);
+  assert.deepEqual(
+    outcome.records.map(line).filter((text) => text.startsWith('PING')),
+    [],
+  );
+});
+
+test('the end of a lost reply, then a reply: its elements are none', () => {
+  const outcome = converse(redis, [
+    c(cmd('LRANGE', 'a', '0', '-1')),
+    s('*9\r\n'),
+    { from: 1, gap: 200 },
+    s('tail\r\n'),
+    { ...c(cmd('LRANGE', 'b', '0', '-1')), timeNs: 5e9 },
+    { ...s('*2\r\n$1\r\nx\r\n$1\r\ny\r\n'), timeNs: 5.001e9 },
+  ]);
+  assert.deepEqual(outcome.records.map(line), ['LRANGE INCOMPLETE', 'LRANGE OK array']);
+});
 
 test('garbage never throws, and a command behind it is found', () => {
   const outcome = everyCut(

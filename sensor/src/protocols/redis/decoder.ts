@@ -3,8 +3,8 @@ import { encodeString, RedisTag, RoundTripTag, StatusValue, WireWriter } from '@
 import { sanitiseMessage } from '../../redact/message.js';
 import { type Connection, type Decoder, type DecoderOptions, Direction, type Input } from '../decoder.js';
 import type { Exchange } from '../exchange.js';
-import { Effect } from './commands.js';
-import { Lost, Pairing, writeDatabase } from './pairing.js';
+import { Effect, ReplyKind } from './commands.js';
+import { KIND, Lost, Pairing, writeDatabase } from './pairing.js';
 import { ReplyReader, type ReplySink } from './replies.js';
 import { RequestReader, type RequestSink } from './requests.js';
 import { findCommand, findReply } from './resync.js';
@@ -43,7 +43,11 @@ export class RedisDecoder implements Decoder, ReplySink, RequestSink {
   private channels = 0;
   private shardChannels = 0;
   private monitoring = false;
+  /** The server has sent what no command asked for (RESP3). */
+  private pushed = false;
   private inReply = false;
+  /** Bytes of the server that are still to come begin with a reply. */
+  private replyIsNext = false;
 
   constructor(
     private readonly connection: Connection,
@@ -58,8 +62,14 @@ export class RedisDecoder implements Decoder, ReplySink, RequestSink {
     const { direction, bytes, end } = input;
     const reader = direction === Direction.CLIENT ? this.requests : this.replies;
     let at = input.start;
-    for (;;) {
+    while (at < end) {
       if (this.lost[direction]) {
+        if (direction === Direction.SERVER && this.replyIsNext) {
+          this.connection.undecodable(Math.max(0, input.freshFrom - at));
+          at = Math.max(at, input.freshFrom);
+          this.lost[direction] = false;
+          continue;
+        }
         const found =
           direction === Direction.CLIENT ? findCommand(bytes, at, end) : findReply(bytes, at, end);
         const stop = found < 0 ? ~found : found;
@@ -72,11 +82,11 @@ export class RedisDecoder implements Decoder, ReplySink, RequestSink {
       if (at >= 0) return at;
       // These bytes are none of the protocol's.
       at = ~at;
-      this.lose(direction);
+      this.lose(direction, true);
       this.connection.undecodable(1);
       at++;
-      if (at >= end) return at;
     }
+    return at;
   }
 
   gap(direction: Direction, length: number, heldBytes: number): void {
@@ -85,7 +95,7 @@ export class RedisDecoder implements Decoder, ReplySink, RequestSink {
       reader.pass(length);
       return;
     }
-    this.lose(direction);
+    this.lose(direction, false);
   }
 
   fin(): void {}
@@ -98,28 +108,34 @@ export class RedisDecoder implements Decoder, ReplySink, RequestSink {
     }
     const { head } = this.pairing;
     if (this.replies.active && this.inReply && head !== null) head.responseStartNs = this.replies.startNs;
-    this.pairing.close(status);
+    this.pairing.close(status, !this.replies.active);
   }
 
-  private lose(direction: Direction): void {
+  /** Bytes of `direction` are missing, or none of the protocol's (`foreign`). */
+  private lose(direction: Direction, foreign: boolean): void {
     this.lost[direction] = true;
     if (direction === Direction.CLIENT) {
       const exchange = this.requests.reset();
-      this.pairing.hold(Lost.COMMANDS);
-      if (exchange !== null) {
+      const found = this.requests.strict;
+      this.requests.strict = true;
+      this.pairing.hold(Lost.COMMANDS, foreign && found);
+      if (exchange !== null && foreign && found) this.connection.pool.release(exchange);
+      else if (exchange !== null) {
         exchange.status = StatusValue.INCOMPLETE;
         this.connection.emit(exchange);
       }
     } else {
       this.replies.reset();
-      this.pairing.hold(Lost.REPLIES);
+      this.replyIsNext = false;
+      this.pairing.hold(Lost.REPLIES, foreign, this.pushed || this.subscribed || this.monitoring);
     }
     this.inReply = false;
     this.database = -1;
   }
 
   commandBegins(timeNs: number): void {
-    this.pairing.began(timeNs, !this.replies.active && !this.lost[Direction.SERVER]);
+    this.pairing.began(timeNs, !this.replies.active);
+    if (!this.pairing.uncertain) this.replyIsNext = true;
   }
 
   commandEnds(reader: RequestReader, exchange: Exchange): void {
@@ -162,6 +178,7 @@ export class RedisDecoder implements Decoder, ReplySink, RequestSink {
         tag |= NUMBER * (reader.number >= 0 && reader.number <= MAX_NUMBER ? reader.number + 1 : 0);
         break;
     }
+    if (command.effect !== Effect.SELECT) tag += KIND * command.replies;
     exchange.tag = tag;
     if (answered) {
       this.pairing.command(exchange);
@@ -177,14 +194,20 @@ export class RedisDecoder implements Decoder, ReplySink, RequestSink {
     return head !== null && (head.tag & EFFECT_BITS) === Effect.REPLICATE;
   }
 
+  private get subscribed(): boolean {
+    return this.channels > 0 || this.shardChannels > 0;
+  }
+
   replyBegins(type: number): boolean {
     this.inReply = type !== Type.PUSH;
-    if (type === Type.PUSH) return true;
+    if (type === Type.PUSH) {
+      this.pushed = true;
+      return true;
+    }
     if (type !== Type.ARRAY) return false;
     const head = this.pairing.head;
     const effect = head === null ? Effect.NONE : head.tag & EFFECT_BITS;
-    const subscribed = this.channels > 0 || this.shardChannels > 0;
-    return subscribed || effect === Effect.SUBSCRIBE || effect === Effect.UNSUBSCRIBE;
+    return this.subscribed || effect === Effect.SUBSCRIBE || effect === Effect.UNSUBSCRIBE;
   }
 
   replyEnds(reader: ReplyReader, input: Input, last: number): boolean {
@@ -203,12 +226,14 @@ export class RedisDecoder implements Decoder, ReplySink, RequestSink {
     }
     const exchange = this.pairing.take(input.timeAt(last));
     if (exchange !== null) {
+      if (!this.pairing.uncertain) this.requests.strict = false;
       this.answer(exchange, reader, input, last);
       return this.after(exchange, reader);
     }
     if (!this.pairing.uncertain) return true;
     const parked = this.connection.pool.take();
     this.write(parked, reader, input, last);
+    parked.tag = KIND * kindOf(reader);
     this.pairing.park(parked);
     return true;
   }
@@ -311,6 +336,31 @@ export class RedisDecoder implements Decoder, ReplySink, RequestSink {
     } else exchange.status = StatusValue.OK;
   }
 }
+
+/** The kinds of command that may be answered by this reply. */
+function kindOf(reader: ReplyReader): number {
+  switch (reader.type) {
+    case Type.SIMPLE_STRING: {
+      const { text, textStart, textEnd } = reader;
+      return QUEUED.compare(text, textStart, textEnd) === 0 ? ReplyKind.ANY : ReplyKind.STATUS;
+    }
+    case Type.INTEGER:
+    case Type.BIG_NUMBER:
+      return ReplyKind.INTEGER;
+    case Type.BULK_STRING:
+    case Type.VERBATIM_STRING:
+    case Type.DOUBLE:
+      return ReplyKind.BULK;
+    case Type.ARRAY:
+    case Type.MAP:
+    case Type.SET:
+      return ReplyKind.AGGREGATE;
+    default:
+      return ReplyKind.ANY;
+  }
+}
+
+const QUEUED = Buffer.from('QUEUED', 'latin1');
 
 const Push = {
   OTHER: 0,

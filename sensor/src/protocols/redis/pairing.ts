@@ -1,19 +1,29 @@
 /**
  * Pairs replies with commands: strictly in order, for RESP has no ids.
  *
- * After a gap nobody knows how many commands or replies were in it, so pairing is held off: commands and
- * replies queue up until the client sends anew after everything was answered, and are then matched from
- * the end. A client that sends before it has its answers never gives that moment, but by a pause; what
- * cannot be matched is INCOMPLETE.
+ * After a gap nobody knows how many commands or replies were in it, and whoever joins in the middle does not
+ * know how many commands wait for their replies. Pairing is held off then: commands and replies queue up
+ * until everything that was sent is known to be answered, and are matched from the end. It is known
+ * - after a pause, or
+ * - when the client begins to send, if it is one that waits for all its replies before it does. Whether it
+ *   is one shows in its turns: as many replies as commands come between one and the next. A client that sends
+ *   before it has its answers gives itself away, for what is unanswered when it sends varies.
+ * What cannot be matched, or would get a reply that its command never gives, is INCOMPLETE.
  */
 import { RedisTag, StatusValue } from '@packetd/proto';
 import type { Connection } from '../decoder.js';
 import { type Exchange, ExchangeQueue } from '../exchange.js';
+import { ReplyKind } from './commands.js';
 
 /** A pause after which everything is taken to have been answered. */
 const QUIET_NS = 1e9;
 /** Commands and replies kept while pairing is held off. */
 const MAX_UNCERTAIN = 4096;
+/** Turns in a row after which a client is taken for one that waits for its replies. */
+const SURE_TURNS = 16;
+/** In `Exchange.tag`: the `ReplyKind`s that a command can give, or the one that a reply is. */
+export const KIND = 0x10000;
+const KINDS_MASK = 0xff;
 
 /** What is missing. */
 export const Lost = { COMMANDS: 1, REPLIES: 2 } as const;
@@ -23,20 +33,29 @@ export class Pairing {
   /** Replies that came while pairing was held off. */
   private readonly replies = new ExchangeQueue();
   /** Bits of `Lost`; 0 where pairing is sure. */
-  private lost = 0;
+  private lost: number;
   /** Commands at the head of the queue that came before the gap: their replies come first. */
   private sure = 0;
   /** Commands that came after the last gap: none of them was answered in it. */
   private after = 0;
-  /** The client has sent more while some, but not all, of its commands were answered. */
-  private overlaps = false;
+  /** Turns in a row that began with everything answered, or, while pairing is held off, with as much unanswered. */
+  private turns = 0;
+  /** Unanswered commands at the last turn, less those that nobody saw; while pairing is held off. */
+  private unanswered = 0;
+  /** The client has sent while commands of it were unanswered, and not stopped that for long. */
+  private contradicted = false;
+  /** Turns since pairing is held off that agree, and commands since the first of them. */
+  private heldOffTurns = 0;
+  private turnCommands = 0;
   private serverSpokeLast = false;
   private lastNs = 0;
 
   constructor(
     private readonly connection: Connection,
     private readonly maxPending: number,
-  ) {}
+  ) {
+    this.lost = connection.fromStart ? 0 : Lost.COMMANDS | Lost.REPLIES;
+  }
 
   /** The command whose reply comes next; null where there is none, or nobody knows. */
   get head(): Exchange | null {
@@ -49,14 +68,10 @@ export class Pairing {
 
   /** A command begins; `idle` where no reply is half read. */
   began(timeNs: number, idle: boolean): void {
-    if (this.serverSpokeLast) {
-      if (this.lost === 0) {
-        if (this.commands.length > 0) this.overlaps = true;
-      } else if (idle && (!this.overlaps || this.isQuiet(timeNs))) {
-        this.align();
-      }
-    } else if (this.lost !== 0 && idle && this.isQuiet(timeNs)) {
+    if (this.lost !== 0 && idle && this.sure === 0 && this.isQuiet(timeNs)) {
       this.align();
+    } else if (this.serverSpokeLast) {
+      this.turn(idle);
     }
     this.serverSpokeLast = false;
     this.lastNs = timeNs;
@@ -67,19 +82,49 @@ export class Pairing {
    * reply must not be taken for that of another.
    */
   private isQuiet(timeNs: number): boolean {
-    return timeNs - this.lastNs >= QUIET_NS && this.replies.length >= this.after;
+    return this.lastNs > 0 && timeNs - this.lastNs >= QUIET_NS && this.replies.length >= this.after;
+  }
+
+  /** The client sends after the server did. */
+  private turn(idle: boolean): void {
+    if (this.lost === 0) {
+      if (!idle || this.commands.length > 0) this.contradict();
+      else if (this.turns < SURE_TURNS) this.turns++;
+      else this.contradicted = false;
+      return;
+    }
+    if (!idle || this.sure > 0) {
+      this.contradict();
+      return;
+    }
+    const unanswered = this.commands.length - this.replies.length;
+    if (this.heldOffTurns > 0 && unanswered !== this.unanswered) this.contradict();
+    this.unanswered = unanswered;
+    if (this.heldOffTurns++ === 0) this.turnCommands = 0;
+    if (++this.turns > SURE_TURNS) {
+      if (this.matching() < Math.min(this.turnCommands, this.replies.length)) this.contradict();
+      else this.align();
+    }
+  }
+
+  private contradict(): void {
+    this.contradicted = true;
+    this.turns = 0;
+    this.heldOffTurns = 0;
   }
 
   /** A whole command that will be answered. */
   command(exchange: Exchange): void {
     if (this.commands.length >= (this.lost === 0 ? this.maxPending : MAX_UNCERTAIN)) {
       // Pairing goes on only where all are there.
-      if (this.lost === 0) this.hold(Lost.REPLIES);
+      if (this.lost === 0) this.hold(Lost.REPLIES, false, true);
       this.finish(this.commands.shift()!, StatusValue.INCOMPLETE);
       if (this.sure > 0) this.sure--;
+      this.unanswered--;
     }
-    this.commands.push(exchange);
+    this.turnCommands++;
     if (this.lost !== 0) this.after++;
+    this.commands.push(exchange);
   }
 
   /**
@@ -98,20 +143,47 @@ export class Pairing {
 
   /** Keeps a reply until it is known whose it is. */
   park(reply: Exchange): void {
-    if (this.replies.length >= MAX_UNCERTAIN) this.connection.pool.release(this.replies.shift()!);
+    if (this.replies.length >= MAX_UNCERTAIN) {
+      this.connection.pool.release(this.replies.shift()!);
+      this.unanswered++;
+    }
     this.replies.push(reply);
   }
 
-  /** Bytes of commands or of replies are missing. */
-  hold(lost: number): void {
-    // What was sent before it may have been answered in it; what is sent after it was not.
+  /**
+   * Bytes of commands or of replies are missing, or none of the protocol's (`foreign`). `pushes`: they may be
+   * of what the server sends unasked.
+   */
+  hold(lost: number, foreign = false, pushes = false): void {
+    const { commands } = this;
+    if (lost === Lost.COMMANDS) {
+      if (this.lost === 0 && !foreign) this.sure = commands.length;
+      // Of two gaps the replies to what is in between cannot be told from those to what is lost.
+      else this.dropUnsure(foreign);
+    } else {
+      // What is lost may have come last.
+      this.serverSpokeLast = true;
+      // It begins with the reply that comes next, or in it.
+      if (this.lost === 0 && !pushes && commands.length > 0)
+        this.finish(commands.shift()!, StatusValue.INCOMPLETE);
+      this.dropReplies(this.replies.length);
+      if ((this.lost & Lost.COMMANDS) !== 0) {
+        for (; this.sure > 0; this.sure--) this.finish(commands.shift()!, StatusValue.INCOMPLETE);
+      }
+      this.sure = 0;
+    }
+    this.heldOffTurns = 0;
     this.after = 0;
-    if (this.lost === 0) this.sure = lost === Lost.COMMANDS ? this.commands.length : 0;
-    else if (lost === Lost.REPLIES) this.sure = 0;
     this.lost |= lost;
   }
 
-  close(status: number): void {
+  /** `idle` where no reply is half read. */
+  close(status: number, idle: boolean): void {
+    // The replies that a client waited for before it left are all there, if its turns do not say otherwise.
+    if (this.lost !== 0 && idle && this.serverSpokeLast && this.sure === 0 && !this.contradicted) {
+      const unanswered = this.commands.length - this.replies.length;
+      if (this.heldOffTurns > 0 ? unanswered === this.unanswered : unanswered <= 0) this.align();
+    }
     // The oldest may have been answered in the gap.
     const end = this.lost === 0 || status === StatusValue.RESET ? status : StatusValue.INCOMPLETE;
     for (let command = this.commands.shift(); command !== null; command = this.commands.shift()) {
@@ -123,14 +195,10 @@ export class Pairing {
 
   /** Everything sent is answered: the last replies are those of the last commands. */
   private align(): void {
-    const { commands, replies, lost } = this;
-    // With both lost there is no end to count from; with too few of what was not lost, something else is wrong.
-    const both = lost === (Lost.COMMANDS | Lost.REPLIES);
-    const impossible =
-      lost === Lost.COMMANDS ? replies.length < commands.length : replies.length > commands.length;
-    if (both || impossible || this.sure > 0) this.dropReplies(replies.length);
-    this.dropReplies(replies.length - commands.length);
-    while (commands.length > replies.length) this.finish(commands.shift()!, StatusValue.INCOMPLETE);
+    const { commands, replies } = this;
+    const matching = this.matching();
+    this.dropReplies(replies.length - matching);
+    while (commands.length > matching) this.finish(commands.shift()!, StatusValue.INCOMPLETE);
     for (let command = commands.shift(); command !== null; command = commands.shift()) {
       const reply = replies.shift()!;
       merge(command, reply);
@@ -139,6 +207,42 @@ export class Pairing {
     }
     this.lost = 0;
     this.sure = 0;
+    this.turns = Math.min(this.turns, SURE_TURNS);
+    this.heldOffTurns = 0;
+  }
+
+  /** So many of the last commands have replies, from the last one on, that may be theirs. */
+  private matching(): number {
+    let command = this.commands.head;
+    let reply = this.replies.head;
+    for (let n = this.commands.length - this.replies.length; n > 0; n--) command = command!.next;
+    for (let n = this.replies.length - this.commands.length; n > 0; n--) reply = reply!.next;
+    let left = Math.min(this.commands.length, this.replies.length);
+    let matching = 0;
+    for (; left > 0; left--, command = command!.next, reply = reply!.next) {
+      const kinds = (command!.tag / KIND) & KINDS_MASK;
+      const kind = (reply!.tag / KIND) & KINDS_MASK;
+      // Behind a gap in an aggregate its elements look like replies, up to the next turn.
+      const mayBeElement =
+        (this.lost & Lost.REPLIES) !== 0 &&
+        (kinds & ReplyKind.NESTED) !== 0 &&
+        (this.heldOffTurns === 0 || left > this.turnCommands);
+      if ((kinds & kind) === 0 || mayBeElement) matching = 0;
+      else matching++;
+    }
+    return matching;
+  }
+
+  private dropUnsure(foreign: boolean): void {
+    const { commands } = this;
+    const kept = this.sure;
+    for (let n = kept; n > 0; n--) commands.push(commands.shift()!);
+    for (let n = commands.length - kept; n > 0; n--) {
+      const command = commands.shift()!;
+      // What was found in the middle of a value was no command.
+      if (foreign) this.connection.pool.release(command);
+      else this.finish(command, StatusValue.INCOMPLETE);
+    }
   }
 
   private dropReplies(count: number): void {

@@ -39,6 +39,8 @@ export class RequestReader {
   replyMode = 0;
   /** The command whose arguments are still to come. */
   exchange: Exchange | null = null;
+  /** Nothing but commands is believed: where they were found again may have been inside of a value. */
+  strict: boolean;
   private index = 0;
   private skip = 0;
   private recordedKeys = 0;
@@ -48,7 +50,9 @@ export class RequestReader {
     private readonly sink: RequestSink,
     private readonly recordKeys: boolean,
     private readonly inline: boolean,
-  ) {}
+  ) {
+    this.strict = !inline;
+  }
 
   get skipping(): number {
     return this.skip;
@@ -213,6 +217,7 @@ export class RequestReader {
   /** Words on a line. Only commands that are known: anything may look like a line of words. */
   private inlineCommand(input: Input, at: number): number {
     const { bytes, end } = input;
+    if (this.strict) return ~at;
     if (bytes[at] === 0x0d || bytes[at] === LF) return at + 1;
     if (!this.inline) return ~at;
     const stop = bytes.indexOf(LF, at);

@@ -43,7 +43,7 @@ export function findReply(bytes: Uint8Array, start: number, end: number): number
     if (found === 1) return at;
     if (found === 0 && end - at < MAX_LOOK_BYTES) return ~at;
   }
-  return ~Math.max(start, end - 1);
+  return ~Math.max(start, end - 2);
 }
 
 /** 1 where a reply begins at `at`, 0 where more bytes are needed, -1 where none does. */
