@@ -116,7 +116,7 @@ export const LOADS: readonly Load[] = [
       const script = join(directory, 'select.sql');
       writeFileSync(script, '\\set id random(1, 100000)\nSELECT relname FROM pg_class WHERE oid = :id;\n');
       const login = ['-h', '127.0.0.1', '-p', String(port), '-U', 'bench'];
-      // Half of them by the extended protocol, with statements prepared once.
+      // The extended protocol, with statements prepared once by each connection.
       const mode = ['-M', 'prepared', '-n', '-c', '8', '-t', String(n / 8), '-f', script];
       return [join(postgresBin(), 'pgbench'), ...login, ...mode, 'postgres'];
     },

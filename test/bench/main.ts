@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { PACKETD } from '../e2e/support.js';
-import { CAPTURES, type Capture } from './captures.js';
+import { CAPTURES, type Capture, LOADS } from './captures.js';
 import { liveCases } from './live.js';
 import { measure } from './processes.js';
 
@@ -24,14 +24,11 @@ interface Row {
   readonly ratio?: number;
 }
 
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
-  options: {
-    json: { type: 'boolean' },
-    against: { type: 'string', multiple: true },
-    keep: { type: 'string' },
-  },
-});
+const CASES = [
+  ...CAPTURES.flatMap(({ name }) => [`file-${name}-none`, `file-${name}-json`]),
+  ...LOADS.map(({ name }) => `live-${name}`),
+];
+const { values, positionals } = commandLine();
 const wanted = (name: string) => positionals.length === 0 || positionals.some((part) => name.includes(part));
 const directory = values.keep ?? mkdtempSync(join(tmpdir(), 'packetd-bench-'));
 const rows: Row[] = [];
@@ -47,6 +44,29 @@ try {
   await liveCases(wanted, values.json === true);
 } finally {
   if (values.keep === undefined) rmSync(directory, { recursive: true });
+}
+
+/** A wrong option or case ends the run with one sentence before anything is measured. */
+function commandLine() {
+  try {
+    const parsed = parseArgs({
+      allowPositionals: true,
+      options: {
+        json: { type: 'boolean' },
+        against: { type: 'string', multiple: true },
+        keep: { type: 'string' },
+      },
+    });
+    const unknown = parsed.positionals.find((part) => !CASES.some((name) => name.includes(part)));
+    if (unknown !== undefined)
+      throw new Error(`no case is named '${unknown}'; there are ${CASES.join(', ')}`);
+    const wrong = parsed.values.against?.find((text) => !/^[^=]+=./.test(text));
+    if (wrong !== undefined) throw new Error(`--against takes NAME=COMMAND, not '${wrong}'`);
+    return parsed;
+  } catch (error) {
+    process.stderr.write(`bench: ${(error as Error).message.split('. To ')[0]}\n`);
+    process.exit(1);
+  }
 }
 
 async function fileCase(capture: Capture, file: string, output: string): Promise<void> {
