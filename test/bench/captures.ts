@@ -2,17 +2,30 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { chmodSync, chownSync, existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Background, freePort, listening, sleep } from './processes.js';
+import { fileURLToPath } from 'node:url';
+import { backend } from '../e2e/support.js';
+import { Background, freePort, has, listening, sleep } from './processes.js';
+import { repeat } from './repeat.js';
 
 export interface Capture {
   readonly name: string;
+  /** Why it cannot be made here, or null. */
+  missing(): string | null;
   /** Makes the capture in `directory` (unless it is there) and answers its path. */
   make(directory: string): Promise<string>;
+  /** Throws where the capture has far fewer roundtrips than requests were made. */
+  check(roundtrips: number): void;
 }
 
 /** A server to load: started on `port`, its files in `directory`. */
 export interface Load {
   readonly name: string;
+  /** Requests of a capture, where the load is too slow for 200 000: their capture is repeated. */
+  readonly requests?: number;
+  /** Why it cannot be run here, or null. */
+  missing?(): string | null;
+  /** Requests that the client says it made; without it, those it was told to make. */
+  made?(said: string): number;
   server(port: number, directory: string): Background;
   /** Command that makes about `requests` requests. */
   client(port: number, directory: string, requests: number): [string, ...string[]];
@@ -59,16 +72,15 @@ export const LOADS: readonly Load[] = [
   {
     name: 'http',
     server: nginx,
+    // wrk is told a time: so much as a slow machine needs.
     client: (port, _, n) => [
-      'ab',
-      '-q',
-      '-k',
-      '-n',
-      String(n),
-      '-c',
-      '20',
+      'wrk',
+      '-t1',
+      '-c20',
+      `-d${Math.ceil(n / 20_000)}`,
       `http://127.0.0.1:${port}/users/42?page=1`,
     ],
+    made: (said) => Number(/(\d+) requests in/.exec(said)?.[1]),
   },
   {
     name: 'dns',
@@ -132,47 +144,107 @@ export const LOADS: readonly Load[] = [
       '--user=root',
       '--concurrency=8',
       `--number-of-queries=${n}`,
-      '--create-schema=bench',
+      '--create-schema=mysql',
       '--query=SELECT 42',
     ],
   },
+  {
+    name: 'grpc',
+    requests: 40_000,
+    server: (port) => new Background(process.execPath, [CLIENTS, 'grpc-server', String(port)]),
+    client: (port, _, n) => [process.execPath, CLIENTS, 'grpc', String(port), String(n)],
+  },
+  {
+    name: 'amqp',
+    requests: 50_000,
+    missing: () => (existsSync(RABBITMQ) ? null : 'RabbitMQ is not installed (package rabbitmq-server)'),
+    server: rabbitmq,
+    client: (port, _, n) => [process.execPath, CLIENTS, 'amqp', String(port), String(n)],
+  },
+  {
+    name: 'kafka',
+    requests: 20_000,
+    missing: () => (backend('kafka.sh') === null || !has('java') ? NO_BACKEND : null),
+    server: (port) => new Background(backend('kafka.sh')!, ['4.4.0', String(port), '--fresh']),
+    client: (port, _, n) => [process.execPath, CLIENTS, 'kafka', String(port), String(n)],
+  },
+  {
+    name: 'mongodb',
+    requests: 20_000,
+    missing: () => (backend('mongodb.sh') === null || !has('java') ? NO_BACKEND : null),
+    server: (port) => new Background(backend('mongodb.sh')!, [String(port), '--fresh']),
+    client: (port, _, n) => [process.execPath, CLIENTS, 'mongodb', String(port), String(n)],
+  },
 ];
 
+const CLIENTS = fileURLToPath(new URL('clients.js', import.meta.url));
+const RABBITMQ = '/usr/lib/rabbitmq/bin/rabbitmq-server';
+const NO_BACKEND = 'its server is in no Debian package, and no start script lies beside the checkout';
+
 const REQUESTS = 200_000;
+/** Of the requests that were made, at least so many must be in the capture. */
+const LEAST_SHARE = 0.9;
 
 export const CAPTURES: readonly Capture[] = LOADS.map((load) => ({
   name: load.name,
+  missing: () => load.missing?.() ?? null,
   async make(directory) {
     const file = join(directory, `${load.name}.pcap`);
     if (existsSync(file)) return file;
+    const requests = load.requests ?? REQUESTS;
+    const short = requests < REQUESTS ? join(directory, `${load.name}-short.pcap`) : file;
     const port = await freePort();
     // A server that will not be root must reach its files.
     chmodSync(directory, 0o755);
     const server = load.server(port, directory);
-    await listening(port, 60_000);
-    const tcpdump = new Background('tcpdump', [
-      '-i',
-      'lo',
-      '-s',
-      '0',
-      '-B',
-      '262144',
-      '-Z',
-      'root',
-      '-w',
-      file,
-      `port ${port}`,
-    ]);
-    await tcpdump.said('listening on');
-    const [command, ...args] = load.client(port, directory, REQUESTS);
-    const result = spawnSync(command, args, { stdio: ['ignore', 'ignore', 'pipe'] });
-    if (result.status !== 0) throw new Error(`${command}: ${result.stderr?.toString() ?? result.error}`);
-    await sleep(500);
-    await tcpdump.stop();
-    await server.stop('SIGTERM');
+    try {
+      await listening(port, 120_000);
+      const filter = ['-i', 'lo', '-s', '0', '-B', '262144', '-Z', 'root', '-w', short, `port ${port}`];
+      const tcpdump = new Background('tcpdump', filter);
+      try {
+        await tcpdump.said('listening on');
+        runClient(load, port, directory, requests);
+        await sleep(500);
+      } finally {
+        await tcpdump.stop();
+      }
+    } finally {
+      await server.stop('SIGTERM');
+    }
+    if (short !== file) repeat(short, file, Math.ceil(REQUESTS / requests));
     return file;
   },
+  check(roundtrips) {
+    if (roundtrips >= REQUESTS * LEAST_SHARE) return;
+    throw new Error(`the capture of ${load.name} has ${roundtrips} roundtrips instead of ${REQUESTS}`);
+  },
 }));
+
+/** Runs the load's client to its end; answers the requests that it made and its output. */
+export function runClient(load: Load, port: number, directory: string, requests: number): number {
+  const [command, ...args] = load.client(port, directory, requests);
+  const result = spawnSync(command, args, { stdio: ['ignore', 'pipe', 'pipe'], encoding: 'utf8' });
+  if (result.status !== 0) throw new Error(`${command} failed: ${result.stderr || result.error}`);
+  return load.made?.(result.stdout) ?? requests;
+}
+
+function rabbitmq(port: number, directory: string): Background {
+  const home = join(directory, `rabbitmq-${port}`);
+  mkdirSync(home, { recursive: true });
+  const environment = {
+    RABBITMQ_NODE_PORT: String(port),
+    RABBITMQ_DIST_PORT: String(port < 40_000 ? port + 20_000 : port - 20_000),
+    RABBITMQ_NODENAME: `bench${port}@localhost`,
+    RABBITMQ_MNESIA_BASE: join(home, 'mnesia'),
+    RABBITMQ_LOG_BASE: join(home, 'log'),
+    RABBITMQ_ENABLED_PLUGINS_FILE: join(home, 'plugins'),
+    HOME: home,
+  };
+  return new Background('env', [
+    ...Object.entries(environment).map(([key, value]) => `${key}=${value}`),
+    RABBITMQ,
+  ]);
+}
 
 function nginx(port: number, directory: string): Background {
   const prefix = join(directory, `nginx-${port}`);

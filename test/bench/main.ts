@@ -2,31 +2,26 @@
  * The benchmark: captures made from real servers, then packetd (and whoever `--against` names) over them.
  * Times are CPU, user and system of the whole process, start-up included; compare ratios of one run.
  */
-import { mkdtempSync, rmSync, statSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { PACKETD } from '../e2e/support.js';
 import { CAPTURES, type Capture, LOADS } from './captures.js';
-import { liveCases } from './live.js';
+import { live } from './live.js';
 import { measure } from './processes.js';
+import { line, type Row, row } from './row.js';
 
-interface Row {
-  readonly case: string;
-  readonly program: string;
-  readonly roundtrips: number;
-  readonly frames: number;
-  readonly cpuSeconds: number;
-  readonly microsecondsPerRoundtrip: number;
-  readonly framesPerSecond: number;
-  readonly peakMegabytes: number;
-  /** CPU of the program over that of packetd on the same capture. */
-  readonly ratio?: number;
-}
+const OUTPUTS = ['metrics', 'traces', 'documents'] as const;
+/** The capture whose records the collector's outputs are given. */
+const COLLECTED = 'http';
 
 const CASES = [
   ...CAPTURES.flatMap(({ name }) => [`file-${name}-none`, `file-${name}-json`]),
   ...LOADS.map(({ name }) => `live-${name}`),
+  ...OUTPUTS.map((name) => `collector-${name}`),
 ];
 const { values, positionals } = commandLine();
 const wanted = (name: string) => positionals.length === 0 || positionals.some((part) => name.includes(part));
@@ -36,14 +31,26 @@ const rows: Row[] = [];
 try {
   for (const capture of CAPTURES) {
     const cases = ['none', 'json'].filter((output) => wanted(`file-${capture.name}-${output}`));
-    if (cases.length === 0) continue;
+    if (cases.length === 0 || isMissing(`file-${capture.name}`, capture.missing())) continue;
     const file = await capture.make(directory);
     for (const output of cases) await fileCase(capture, file, output);
   }
+  for (const load of LOADS) {
+    const name = `live-${load.name}`;
+    if (wanted(name) && !isMissing(name, load.missing?.() ?? null)) print(await live(name, load));
+  }
+  for (const name of OUTPUTS) if (wanted(`collector-${name}`)) await collectorCase(name);
   if (values.json) process.stdout.write(`${JSON.stringify(rows)}\n`);
-  await liveCases(wanted, values.json === true);
+} catch (error) {
+  process.stderr.write(`bench: ${(error as Error).message}\n`);
+  process.exitCode = 1;
 } finally {
   if (values.keep === undefined) rmSync(directory, { recursive: true });
+}
+
+function isMissing(name: string, reason: string | null): boolean {
+  if (reason !== null) process.stderr.write(`${name} is left out: ${reason}\n`);
+  return reason !== null;
 }
 
 /** A wrong option or case ends the run with one sentence before anything is measured. */
@@ -72,45 +79,31 @@ function commandLine() {
 async function fileCase(capture: Capture, file: string, output: string): Promise<void> {
   const args = ['watch', '--pcap-file', file, '--output', output, '--stats'];
   const usage = await measure(process.execPath, [PACKETD, ...args]);
-  const ledger = JSON.parse(usage.stderr.trim().split('\n').at(-1)!) as { records: number; frames: number };
-  const own = row(`file-${capture.name}-${output}`, 'packetd', ledger.records, ledger.frames, usage);
+  const { records, frames } = JSON.parse(usage.stderr.trim().split('\n').at(-1)!) as Record<string, number>;
+  capture.check(records);
+  const own = row(`file-${capture.name}-${output}`, 'packetd', records, frames, usage);
   print(own);
   for (const against of values.against ?? []) {
     const [name, command] = [against.slice(0, against.indexOf('=')), against.slice(against.indexOf('=') + 1)];
     const other = await measure('sh', ['-c', `exec ${command.replaceAll('{pcap}', file)}`]);
-    const measured = row(own.case, name, ledger.records, ledger.frames, other);
+    const measured = row(own.case, name, records, frames, other);
     print({ ...measured, ratio: measured.cpuSeconds / own.cpuSeconds });
   }
-  if (statSync(file).size === 0) throw new Error(`${file} is empty`);
 }
 
-function row(
-  name: string,
-  program: string,
-  roundtrips: number,
-  frames: number,
-  usage: { userSeconds: number; systemSeconds: number; peakMegabytes: number },
-): Row {
-  const cpuSeconds = usage.userSeconds + usage.systemSeconds;
-  return {
-    case: name,
-    program,
-    roundtrips,
-    frames,
-    cpuSeconds,
-    microsecondsPerRoundtrip: (cpuSeconds / roundtrips) * 1e6,
-    framesPerSecond: frames / cpuSeconds,
-    peakMegabytes: usage.peakMegabytes,
-  };
+/** Decoding the batches and making what the output sends. */
+async function collectorCase(output: string): Promise<void> {
+  const file = await CAPTURES.find(({ name }) => name === COLLECTED)!.make(directory);
+  const program = fileURLToPath(new URL('collector.js', import.meta.url));
+  const { stdout, stderr, status } = spawnSync(process.execPath, [program, output, file], {
+    encoding: 'utf8',
+  });
+  if (status !== 0) throw new Error(`the output ${output} failed: ${stderr}`);
+  const { records, cpuSeconds, peakMegabytes } = JSON.parse(stdout) as Record<string, number>;
+  print(row(`collector-${output}`, 'packetd', records, 0, { cpuSeconds, peakMegabytes }));
 }
 
 function print(r: Row): void {
   rows.push(r);
-  if (values.json) return;
-  const ratio = r.ratio === undefined ? '' : `  ${r.ratio.toFixed(1)}x`;
-  process.stdout.write(
-    `${r.case.padEnd(26)} ${r.program.padEnd(10)} ${String(r.roundtrips).padStart(8)} rt ${String(r.frames).padStart(8)} frames ` +
-      `${r.cpuSeconds.toFixed(2).padStart(6)} s ${r.microsecondsPerRoundtrip.toFixed(2).padStart(6)} µs/rt ` +
-      `${(r.framesPerSecond / 1e6).toFixed(2).padStart(5)} M frames/s ${r.peakMegabytes.toFixed(0).padStart(4)} MiB${ratio}\n`,
-  );
+  if (!values.json) process.stdout.write(`${line(r)}\n`);
 }

@@ -5,8 +5,8 @@ import { connect, createServer } from 'node:net';
 import type { Readable } from 'node:stream';
 
 export interface Usage {
-  readonly userSeconds: number;
-  readonly systemSeconds: number;
+  /** User and system. */
+  readonly cpuSeconds: number;
   readonly peakMegabytes: number;
   readonly stderr: string;
 }
@@ -34,7 +34,7 @@ export async function measure(command: string, args: readonly string[]): Promise
   clearInterval(timer);
   if (code !== 0) throw new Error(`${command} ${args.join(' ')}: exit ${code}: ${stderr.slice(-500)}`);
   const [user, system] = told.trim().split('\n').at(-1)!.split(' ').map(seconds);
-  return { userSeconds: user, systemSeconds: system, peakMegabytes, stderr };
+  return { cpuSeconds: user + system, peakMegabytes, stderr };
 }
 
 /** VmHWM of a process; 0 when it is gone. */
