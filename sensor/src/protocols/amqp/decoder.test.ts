@@ -494,6 +494,45 @@ for (const example of CASES) {
   });
 }
 
+/** What RabbitMQ 3.10 says of a wrong declaration, binding or message, and what is recorded of it. */
+const REPLY_TEXTS: readonly (readonly [string, string])[] = [
+  ["NOT_FOUND - no queue 'nope' in vhost '/'", "NOT_FOUND - no queue 'nope' in vhost '/'"],
+  [
+    "PRECONDITION_FAILED - inequivalent arg 'x-max-length' for queue 'q' in vhost '/': received the value 'hunter2' of type 'longstr' but current is none",
+    "PRECONDITION_FAILED - inequivalent arg 'x-max-length' for queue 'q' in vhost '/': received the value '?' but current is none",
+  ],
+  [
+    "PRECONDITION_FAILED - invalid arg 'x-message-ttl' for queue 'zz' in vhost '/': {value_negative,-77}",
+    "PRECONDITION_FAILED - invalid arg 'x-message-ttl' for queue 'zz' in vhost '/': {?}",
+  ],
+  [
+    "PRECONDITION_FAILED - invalid arg 'x-queue-mode' for queue 'zz' in vhost '/': \"unsupported queue mode 'hunter2'\"",
+    "PRECONDITION_FAILED - invalid arg 'x-queue-mode' for queue 'zz' in vhost '/': \"unsupported queue ?\"",
+  ],
+  [
+    "PRECONDITION_FAILED - invalid arg 'x-max-length' for queue 'zz' in vhost '/': \"expected integer, got longstr\"",
+    "PRECONDITION_FAILED - invalid arg 'x-max-length' for queue 'zz' in vhost '/': \"expected integer, got longstr\"",
+  ],
+  [
+    'PRECONDITION_FAILED - Invalid x-match field value <<"hunter2">>; expected all, any, all-with-x, or any-with-x',
+    'PRECONDITION_FAILED - Invalid x-match field value <<"?">>; expected all, any, all-with-x, or any-with-x',
+  ],
+  [
+    'PRECONDITION_FAILED - Invalid x-match field value <<"hunter2',
+    'PRECONDITION_FAILED - Invalid x-match field value <<"?',
+  ],
+];
+
+test('the text of a Close has no values of arguments', () => {
+  for (const [text, recorded] of REPLY_TEXTS) {
+    const close = method(1, 20, 40, u16(406), short(text), u16(50), u16(10));
+    const outcome = everyCut(amqp, [s(close), c(method(1, 20, 41))], {}, (actual, expected, cut) =>
+      assert.deepEqual(actual, expected, cut),
+    );
+    assert.equal(detail(outcome.records[0]).replyText, recorded);
+  }
+});
+
 test('AMQP 1.0 is recognised and not decoded', () => {
   const outcome = everyCut(amqp, [c(bytes('AMQP', 0, 1, 0, 0, 'whatever follows'))], {}, () => {});
   assert.deepEqual(outcome.records, []);

@@ -85,28 +85,41 @@ export function writeReply(exchange: Exchange, args: Arguments, bytes: Uint8Arra
   exchange.errorType(replyCodeName(args.replyCode));
 }
 
-/** Before a value of an argument in RabbitMQ's `inequivalent arg 'x' …: received the value '…' of type '…'`. */
-const VALUE = Buffer.from("the value '", 'latin1');
+/**
+ * What stands before and behind the value of an argument or property in RabbitMQ's texts: `… received the
+ * value '…' of type '…'`, `invalid arg 'x' …: {value_negative,…}` or `"unsupported queue mode '…'"`, `Invalid
+ * x-match field value <<"…">>`, `invalid expiration '…': …`, `user_id property set to '…' but …`.
+ */
+const VALUES: readonly (readonly [Uint8Array, Uint8Array])[] = (
+  [
+    ["the value '", "'"],
+    ["': {", '}'],
+    ['"unsupported queue ', '"'],
+    ['<<"', '">>'],
+    ["invalid expiration '", "'"],
+    ["property set to '", "'"],
+  ] as const
+).map(([before, behind]) => [Buffer.from(before, 'latin1'), Buffer.from(behind, 'latin1')]);
 const UNKNOWN = Buffer.from('?', 'latin1');
-const APOSTROPHE = 0x27;
 const replyText = new WireWriter(512);
 
-/** Names of what an exception is about stay; values of arguments, up to the last quote, do not. */
+/** Names of what an exception is about stay; values, up to the last of what ends them, do not. */
 function writeReplyText(exchange: Exchange, bytes: Uint8Array, start: number, end: number): void {
-  const found = indexOf(VALUE, bytes, start, end);
-  if (found < 0) {
-    writeText(exchange, AmqpTag.replyText, bytes, start, end);
+  for (const [before, behind] of VALUES) {
+    const found = indexOf(before, bytes, start, end);
+    if (found < 0) continue;
+    const value = found + before.length;
+    let stop = end - behind.length;
+    while (stop >= value && indexOf(behind, bytes, stop, stop + behind.length) < 0) stop--;
+    replyText.reset();
+    replyText.raw(bytes, start, value);
+    replyText.raw(UNKNOWN);
+    // A value without its end is the rest.
+    if (stop >= value) replyText.raw(bytes, stop, end);
+    writeText(exchange, AmqpTag.replyText, replyText.bytes, 0, replyText.length);
     return;
   }
-  let behind = end;
-  while (behind > found + VALUE.length && bytes[behind - 1] !== APOSTROPHE) behind--;
-  // A value without its end is the rest.
-  if (behind === found + VALUE.length) behind = end;
-  replyText.reset();
-  replyText.raw(bytes, start, found + VALUE.length - 1);
-  replyText.raw(UNKNOWN);
-  replyText.raw(bytes, behind, end);
-  writeText(exchange, AmqpTag.replyText, replyText.bytes, 0, replyText.length);
+  writeText(exchange, AmqpTag.replyText, bytes, start, end);
 }
 
 function indexOf(text: Uint8Array, bytes: Uint8Array, start: number, end: number): number {
