@@ -248,6 +248,8 @@ export class RedisDecoder implements Decoder, ReplySink, RequestSink {
     const { tag, status } = exchange;
     const effect = tag & EFFECT_BITS;
     this.connection.emit(exchange);
+    // In RESP2 a subscribed connection refuses ordinary commands.
+    if (effect === Effect.NONE && status === StatusValue.OK) this.subscribed = false;
     if (effect === Effect.NONE || status !== StatusValue.OK) {
       if (effect === Effect.EXEC) this.inTransaction = false;
       return true;
