@@ -242,6 +242,16 @@ const CASES: Case[] = [
     ],
   },
   {
+    name: 'PSYNC: line ends until the master is ready (replicationCron of redis-server)',
+    steps: [
+      c(cmd('PSYNC', '?', '-1')),
+      s('\n'),
+      s('\n+FULLRESYNC 8371b4fb1155b71f4a04d3e1bc3e18c4a990aeeb 0\r\n$88\r\nREDIS0009'),
+    ],
+    expect: ['PSYNC OK simple_string'],
+    handOver: 'opaque',
+  },
+  {
     name: 'no answer, and a reset',
     steps: [c(cmd('BLPOP', 'q', '0'))],
     expect: ['BLPOP NO_RESPONSE'],

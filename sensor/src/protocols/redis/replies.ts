@@ -129,6 +129,8 @@ export class ReplyReader {
     const type = bytes[at];
     if (this.inStreamedString) return type === Type.CHUNK ? this.chunk(input, at) : ~at;
     if (type === Type.END) return this.endOfStreamed(input, at);
+    // A master that is not ready for its replica yet sends line ends to keep the connection alive.
+    if (type === LF && this.left === 0) return at + 1;
     if (IS_TYPE[type] === 0) return ~at;
     const top = this.left === 0 || (this.attributed && this.left === 1);
     switch (type) {
