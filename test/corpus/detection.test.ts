@@ -196,6 +196,15 @@ const CONVERSATIONS: readonly Spoken[] = [
     ],
     joinable: true,
   },
+  {
+    protocol: 'redis',
+    exchanges: [
+      resp('*0\r\n', 'GRAPH.QUERY', 'g', 'q'),
+      resp('$1\r\nb\r\n', 'JSON.MGET', 'a', '$'),
+      resp(':1\r\n', 'TS.MADD', 'a', '1', '2'),
+    ],
+    joinable: true,
+  },
   { protocol: 'dns', exchanges: [dns(1, 'a.test'), dns(2, 'b.test'), dns(3, 'c.test')], joinable: true },
   {
     protocol: 'amqp',

@@ -11,7 +11,7 @@ import { skipName } from './text.js';
 import { hashKey, Scope, Transaction, Transactions } from './transactions.js';
 
 /** Queries that wait for their response; the oldest gives way and is recorded as unanswered. */
-export const MAX_OPEN_QUERIES = 65_536;
+export const MAX_OPEN_QUERIES = 16_384;
 /** A query that comes again this soon was captured twice, not sent twice. */
 const DUPLICATE_NS = 1e6;
 /** A query that is sent again and again is open for at most this many time-outs. */

@@ -224,6 +224,7 @@ const CONTAINERS: { readonly [name: string]: string } = {
   XINFO: 'HELP / CONSUMERS GROUPS STREAM',
 };
 
+const [DOT, UNDERSCORE] = Buffer.from('._');
 const MAX_NAME_BYTES = 64;
 /** Commands that are not in the tables and are remembered; what is beyond is made anew each time. */
 const MAX_UNKNOWN = 1024;
@@ -308,6 +309,16 @@ export function commandNamed(bytes: Uint8Array, start: number, end: number): Com
 /** True where [start, end) is the name of a command in the tables. */
 export function isKnownCommand(bytes: Uint8Array, start: number, end: number): boolean {
   return commands.find(bytes, start, end)?.known === true;
+}
+
+/** True where [start, end) looks like a command of a module: `GRAPH.QUERY`. */
+export function isModuleCommand(bytes: Uint8Array, start: number, end: number): boolean {
+  let dot = -1;
+  for (let i = start; i < end; i++) {
+    if (bytes[i] === DOT && dot < 0) dot = i;
+    else if (!isNameByte(bytes[i], true) && bytes[i] !== UNDERSCORE) return false;
+  }
+  return dot - start >= 2 && end - dot > 2;
 }
 
 /** The command with its subcommand [start, end); the command alone where it has none of that name. */

@@ -172,6 +172,24 @@ const CASES: Case[] = [
     expect: ['SUBSCRIBE OK array', 'PING OK array'],
   },
   {
+    name: 'RESP2 no longer subscribed: a list that begins like a message is a reply',
+    steps: [
+      c(cmd('SUBSCRIBE', 'a')),
+      s('*3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n:1\r\n'),
+      c(cmd('UNSUBSCRIBE', 'a')),
+      s('*3\r\n$11\r\nunsubscribe\r\n$1\r\na\r\n:0\r\n'),
+      c(cmd('GET', 'a') + cmd('LRANGE', 'l', '0', '2') + cmd('GET', 'b')),
+      s('$1\r\nx\r\n*3\r\n$7\r\nmessage\r\n$1\r\na\r\n$1\r\nb\r\n$1\r\ny\r\n'),
+    ],
+    expect: [
+      'SUBSCRIBE OK array',
+      'UNSUBSCRIBE OK array',
+      'GET OK bulk_string',
+      'LRANGE OK array',
+      'GET OK bulk_string',
+    ],
+  },
+  {
     name: 'CLIENT REPLY OFF, SKIP and ON',
     steps: [
       c(cmd('CLIENT', 'REPLY', 'OFF') + cmd('SET', 'a', '1') + cmd('CLIENT', 'REPLY', 'ON')),
@@ -310,6 +328,16 @@ const CASES: Case[] = [
       'RESET OK simple_string',
       'INCR OK integer',
     ],
+  },
+  {
+    name: 'PSYNC: line ends until the master is ready (replicationCron of redis-server)',
+    steps: [
+      c(cmd('PSYNC', '?', '-1')),
+      s('\n'),
+      s('\n+FULLRESYNC 8371b4fb1155b71f4a04d3e1bc3e18c4a990aeeb 0\r\n$88\r\nREDIS0009'),
+    ],
+    expect: ['PSYNC OK simple_string'],
+    handOver: 'opaque',
   },
   {
     name: 'no answer, and a reset',

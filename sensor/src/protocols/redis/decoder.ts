@@ -194,6 +194,12 @@ export class RedisDecoder implements Decoder, ReplySink, RequestSink {
     return head !== null && (head.tag & EFFECT_BITS) === Effect.REPLICATE;
   }
 
+  /** No channel is subscribed to any more. */
+  private leave(): void {
+    this.channels = 0;
+    this.shardChannels = 0;
+  }
+
   private get subscribed(): boolean {
     return this.channels > 0 || this.shardChannels > 0;
   }
@@ -280,6 +286,8 @@ export class RedisDecoder implements Decoder, ReplySink, RequestSink {
     const { tag, status } = exchange;
     const effect = tag & EFFECT_BITS;
     this.connection.emit(exchange);
+    // In RESP2 a subscribed connection refuses ordinary commands.
+    if (effect === Effect.NONE && status === StatusValue.OK && this.subscribed) this.leave();
     if (effect === Effect.NONE || status !== StatusValue.OK) {
       if (effect === Effect.EXEC) this.inTransaction = false;
       return true;
@@ -310,8 +318,7 @@ export class RedisDecoder implements Decoder, ReplySink, RequestSink {
       case Effect.RESET:
         this.database = 0;
         this.inTransaction = false;
-        this.channels = 0;
-        this.shardChannels = 0;
+        this.leave();
         this.monitoring = false;
         return true;
       default:

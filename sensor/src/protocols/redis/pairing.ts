@@ -54,7 +54,8 @@ export class Pairing {
     private readonly connection: Connection,
     private readonly maxPending: number,
   ) {
-    this.lost = connection.fromStart ? 0 : Lost.COMMANDS | Lost.REPLIES;
+    // The rest of a reply that was joined in its middle comes before the first command of a client that waits.
+    this.lost = connection.fromStart ? 0 : Lost.COMMANDS;
   }
 
   /** The command whose reply comes next; null where there is none, or nobody knows. */

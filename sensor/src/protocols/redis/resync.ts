@@ -1,11 +1,11 @@
 /** Finds the next command or reply after bytes were lost. */
-import { isKnownCommand } from './commands.js';
+import { isKnownCommand, isModuleCommand } from './commands.js';
 import { BAD, CR, IS_TYPE, LF, lineEnd, NEED_MORE, readNumber, Type } from './wire.js';
 
 /** The longest `*count\r\n$length\r\nNAME\r\n` that is looked for, and the longest line of a reply. */
 const MAX_LOOK_BYTES = 64;
 
-/** Position of the first `*count\r\n$length\r\nNAME\r\n` with a known name; else ~position to keep bytes from. */
+/** Position of the first `*count\r\n$length\r\nNAME\r\n` with a known name, or a module's; else ~position to keep bytes from. */
 export function findCommand(bytes: Uint8Array, start: number, end: number): number {
   for (let at = start; at < end; at++) {
     if (bytes[at] !== Type.ARRAY) continue;
@@ -16,7 +16,7 @@ export function findCommand(bytes: Uint8Array, start: number, end: number): numb
   return ~end;
 }
 
-/** 1 where a command with a known name is at `at`, 0 where more bytes are needed, -1 where there is none. */
+/** 1 where a command with a known name, or a module's, is at `at`, 0 where more bytes are needed, -1 where there is none. */
 export function commandAt(bytes: Uint8Array, at: number, end: number): number {
   const count = readNumber(bytes, at + 1, end);
   if (count === NEED_MORE) return 0;
@@ -30,7 +30,7 @@ export function commandAt(bytes: Uint8Array, at: number, end: number): number {
   const name = lineEnd;
   if (name + length + 2 > end) return 0;
   if (bytes[name + length] !== CR || bytes[name + length + 1] !== LF) return -1;
-  return isKnownCommand(bytes, name, name + length) ? 1 : -1;
+  return isKnownCommand(bytes, name, name + length) || isModuleCommand(bytes, name, name + length) ? 1 : -1;
 }
 
 /** Position of the first line, after a line end, that begins a reply; else ~position to keep bytes from. */
