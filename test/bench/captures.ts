@@ -59,7 +59,7 @@ export const LOADS: readonly Load[] = [
       '-p',
       String(port),
       '-n',
-      String(n),
+      String(n / 2),
       '-c',
       '20',
       '-P',
