@@ -36,6 +36,12 @@ export function readIpv4(c: Cursor, packet: Packet): ParseStatus {
   c.protocol = bytes[position + 9];
   c.ipVersion = 4;
   c.position = position + headerLength;
+  putIpv4(packet, bytes, position);
+  return ParseStatus.OK;
+}
+
+/** Writes the addresses of the IPv4 header at `position`, which is there, into `packet`. */
+export function putIpv4(packet: Packet, bytes: Uint8Array, position: number): void {
   packet.ipVersion = 4;
   packet.source0 = 0;
   packet.source1 = 0;
@@ -45,7 +51,6 @@ export function readIpv4(c: Cursor, packet: Packet): ParseStatus {
   packet.destination1 = 0;
   packet.destination2 = 0xffff;
   packet.destination3 = readUint32(bytes, position + 16);
-  return ParseStatus.OK;
 }
 
 /** Like `readIpv4`; the extension headers are left to `readExtension`. */

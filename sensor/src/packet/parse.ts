@@ -1,11 +1,11 @@
 /** From a frame to the TCP segment or UDP datagram of its innermost IP packet. */
 import { type Frame, LinkType } from '../capture/engine.js';
-import { Cursor, EtherType, IpProtocol, readUint16, readUint32 } from './cursor.js';
+import { Cursor, EtherType, IpProtocol, readUint16 } from './cursor.js';
 import { type FragmentCounters, type FragmentOptions, FragmentTable } from './fragments.js';
-import { isExtension, MAX_EXTENSIONS, readExtension, readIpv4, readIpv6 } from './ip.js';
+import { isExtension, MAX_EXTENSIONS, putIpv4, readExtension, readIpv4, readIpv6 } from './ip.js';
 import { readLink, readNetwork } from './link.js';
 import { type Packet, ParseStatus } from './packet.js';
-import { readTcp, readUdp } from './transport.js';
+import { putTcp, readTcp, readUdp } from './transport.js';
 import { enterUdpTunnel, readEtherIp, readGre } from './tunnels.js';
 
 /** IP headers inside one another. */
@@ -129,22 +129,8 @@ function readPlain(frame: Frame, packet: Packet): boolean {
   const headerLength = (bytes[tcp + 12] >> 4) * 4;
   const payloadStart = tcp + headerLength;
   if (headerLength < 20 || payloadStart > declaredEnd || payloadStart > frame.end) return false;
-  packet.bytes = bytes;
-  packet.ipVersion = 4;
-  packet.source0 = 0;
-  packet.source1 = 0;
-  packet.source2 = 0xffff;
-  packet.source3 = readUint32(bytes, start + 26);
-  packet.destination0 = 0;
-  packet.destination1 = 0;
-  packet.destination2 = 0xffff;
-  packet.destination3 = readUint32(bytes, start + 30);
-  packet.protocol = IpProtocol.TCP;
-  packet.sourcePort = readUint16(bytes, tcp);
-  packet.destinationPort = readUint16(bytes, tcp + 2);
-  packet.sequence = readUint32(bytes, tcp + 4);
-  packet.acknowledgement = readUint32(bytes, tcp + 8);
-  packet.flags = bytes[tcp + 13];
+  putIpv4(packet, bytes, start + PLAIN_IP);
+  putTcp(packet, bytes, tcp);
   packet.payloadStart = payloadStart;
   packet.payloadEnd = Math.min(frame.end, declaredEnd);
   packet.payloadLength = declaredEnd - payloadStart;

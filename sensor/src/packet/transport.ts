@@ -9,6 +9,15 @@ export function readTcp(c: Cursor, packet: Packet): ParseStatus {
   const headerLength = (bytes[position + 12] >> 4) * 4;
   if (headerLength < 20 || position + headerLength > c.declaredEnd) return ParseStatus.MALFORMED;
   const payloadStart = position + headerLength;
+  putTcp(packet, bytes, position);
+  packet.payloadStart = Math.min(payloadStart, c.end);
+  packet.payloadEnd = c.end;
+  packet.payloadLength = c.declaredEnd - payloadStart;
+  return ParseStatus.OK;
+}
+
+/** Writes what the TCP header at `position`, which is there, says into `packet`; all but where the payload is. */
+export function putTcp(packet: Packet, bytes: Uint8Array, position: number): void {
   packet.bytes = bytes;
   packet.protocol = IpProtocol.TCP;
   packet.sourcePort = readUint16(bytes, position);
@@ -16,10 +25,6 @@ export function readTcp(c: Cursor, packet: Packet): ParseStatus {
   packet.sequence = readUint32(bytes, position + 4);
   packet.acknowledgement = readUint32(bytes, position + 8);
   packet.flags = bytes[position + 13];
-  packet.payloadStart = Math.min(payloadStart, c.end);
-  packet.payloadEnd = c.end;
-  packet.payloadLength = c.declaredEnd - payloadStart;
-  return ParseStatus.OK;
 }
 
 /**
