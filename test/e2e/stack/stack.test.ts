@@ -196,6 +196,7 @@ describe('the stack', { skip, timeout: 1_200_000 }, () => {
   it('has the span of a trace with its parent and attributes', async (t) => {
     const reason = stack.absent.get('traces');
     if (reason !== undefined) {
+      // Only where nobody can build a receiver of spans; under CI that is a failure.
       assert.ok(unless(false, reason), reason);
       t.skip(reason);
       return;

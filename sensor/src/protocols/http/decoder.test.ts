@@ -70,6 +70,50 @@ const CASES: Case[] = [
     expect: ['GET /1 200 OK', 'GET /2 404 ERROR', 'GET /3 200 OK'],
   },
   {
+    // What a head left behind must not stick to the next one that is like it, or nearly.
+    name: 'heads that repeat, and then do not',
+    steps: (() => {
+      const ask = (line: string, agent: string) =>
+        c(`${line} HTTP/1.1\r\nHost: h\r\nUser-Agent: ${agent}\r\n\r\n`);
+      const chunked = 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n';
+      const failed = 'HTTP/1.1 503 No\r\nContent-Length: 5\r\n\r\nhello';
+      return [
+        ...[1, 2, 3].flatMap(() => [ask('GET /a', 'one'), s(OK5)]),
+        ...[ask('GET /a', 'two'), s(failed)],
+        ...[ask('HEAD /a', 'two'), s('HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n')],
+        ...[1, 2, 3].flatMap(() => [ask('GET /a', 'one'), s(chunked)]),
+        ...[ask('GET http://other/a', 'one'), s(OK5), ask('GET /a', 'one'), s(OK5)],
+      ];
+    })(),
+    expect: [
+      ...[1, 2, 3].map(() => 'GET /a 200 OK'),
+      'GET /a 503 ERROR',
+      'HEAD /a 200 OK',
+      ...[1, 2, 3].map(() => 'GET /a 200 OK'),
+      ...[1, 2].map(() => 'GET /a 200 OK'),
+    ],
+    check: (details, records) => {
+      assert.deepEqual(
+        details.map((d) => `${d.userAgent} ${d.host} ${d.responseBodyBytes}`),
+        [
+          ...[1, 2, 3].map(() => 'one h 5'),
+          'two h 5',
+          'two h 0',
+          ...[1, 2, 3].map(() => 'one h 3'),
+          ...['one other 5', 'one h 5'],
+        ],
+      );
+      assert.deepEqual(
+        details.map((d) => d.requestHeaders.map(({ key, value }) => `${key}: ${value}`)),
+        details.map((d) => ['host: h', `user-agent: ${d.userAgent}`]),
+      );
+      assert.deepEqual(
+        records.map((r) => r.errorType),
+        records.map((r) => (r.status === Status.ERROR ? '503' : '')),
+      );
+    },
+  },
+  {
     name: '100 is not the final response',
     steps: [
       c('POST /p HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n'),
