@@ -36,6 +36,8 @@ const DRAIN_MS = 5000;
 export async function up(options: UpOptions): Promise<void> {
   const overrides = options.ifaces === undefined ? {} : { 'sniffer.ifaces': options.ifaces };
   const config = loadConfig(options.config, process.env, overrides);
+  const file = config.get<string>('sniffer.file');
+  refuseContradictions(options, file);
   const say = (message: string) => process.stderr.write(`packetd: ${message}\n`);
   const log = makeLog(config);
   const collector = new Collector(collectorConfig(config), log);
@@ -72,7 +74,6 @@ export async function up(options: UpOptions): Promise<void> {
     },
   };
 
-  const file = config.get<string>('sniffer.file');
   const capture = file === '' ? new LiveCapture(liveOptions(config), output, say) : null;
   if (capture !== null) ledger = () => capture.ledger();
   let demo: ReturnType<typeof fork> | null = null;
@@ -123,6 +124,17 @@ export async function up(options: UpOptions): Promise<void> {
     if (left > 0) log.error('the outputs did not take everything before the end', { roundtrips: left });
     await collector.close();
     await server?.close();
+  }
+}
+
+/** Throws UserError for an option that is for watching interfaces where a file is read. */
+function refuseContradictions(options: UpOptions, file: string): void {
+  if (file === '') return;
+  for (const name of ['ifaces', 'demo'] as const) {
+    if (!options[name]) continue;
+    throw new UserError(
+      `option --${name} is for watching interfaces, but sniffer.file names the capture ${file}; leave one out`,
+    );
   }
 }
 

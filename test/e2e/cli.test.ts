@@ -54,6 +54,11 @@ function httpCapture(): Buffer {
 const directory = mkdtempSync(join(tmpdir(), 'packetd-cli-'));
 const capture = join(directory, 'one.pcap');
 writeFileSync(capture, httpCapture());
+const cut = join(directory, 'cut.pcap');
+writeFileSync(cut, httpCapture().subarray(0, 20));
+
+const fileConfig = join(directory, 'file.yaml');
+writeFileSync(fileConfig, `sniffer.file: ${capture}\n`);
 
 describe('packetd watch', () => {
   it('prints the document of a roundtrip, the same from a file, gzip and stdin', async () => {
@@ -113,6 +118,17 @@ describe('packetd watch', () => {
     assert.ok(ledger.protocols.http.decodedBytes > 0);
   });
 
+  it('says of frames that it cannot read that there are some', async () => {
+    const ieee80211 = httpCapture();
+    ieee80211.writeUInt32LE(105, 20);
+    const { err, out, code } = await packetd(['watch', '--pcap-file', '-', '--json'], ieee80211);
+    assert.deepEqual([out, code], ['', 0]);
+    assert.match(
+      err,
+      /^packetd: standard input: 5 of 5 frames are of a link type that packetd does not read\n$/,
+    );
+  });
+
   it('watches only what the rules name', async () => {
     const other = await packetd(['watch', '--pcap-file', capture, '--json', '--proto', 'http;80']);
     assert.equal(other.out, '');
@@ -134,6 +150,17 @@ describe('a mistake is told in one sentence', () => {
     ['a file that is no capture', ['watch', '--pcap-file', PACKETD], /packetd\.js/],
     ['an unknown protocol', ['watch', '--proto', 'htpp;80'], /'htpp' is no protocol/],
     ['a bad port', ['watch', '--proto', 'http;99999'], /'99999' is no port/],
+    ['a file for an agent', ['agent', '--config', fileConfig], /sniffer\.file is read by packetd up only/],
+    [
+      'interfaces beside a file',
+      ['up', '--ifaces', 'lo', '--config', fileConfig],
+      /option --ifaces is for.*sniffer\.file/,
+    ],
+    [
+      'a demonstration beside a file',
+      ['up', '--demo', '--config', fileConfig],
+      /option --demo is for.*sniffer\.file/,
+    ],
     ['a missing interface', ['watch', '--ifaces', 'nothere0'], /nothere0/],
     ['a bad duration', ['watch', '--duration', 'soon', '--pcap-file', capture], /duration 'soon'/],
     ['a duration of nothing', ['watch', '--duration', '0', '--pcap-file', capture], /the least is 1ms/],
@@ -142,6 +169,31 @@ describe('a mistake is told in one sentence', () => {
     ['workers by the thousand', ['watch', '--workers', '1000'], /'1000' is not a whole number from 1 to 64/],
     ['a count that is none', ['watch', '--count', '-1', '--pcap-file', capture], /--count: '-1'/],
     ['a count of nothing', ['watch', '--count', '0', '--pcap-file', capture], /--count: '0'/],
+    [
+      'a file cut inside its header',
+      ['watch', '--pcap-file', cut],
+      /cut\.pcap is not a capture: it ends inside its file header/,
+    ],
+    ['an empty path', ['watch', '--pcap-file', ''], /option --pcap-file is empty/],
+    ['an empty path to write', ['watch', '--roundtrips.file', ''], /option --roundtrips\.file is empty/],
+    ['an empty configuration', ['up', '--config', ''], /option --config is empty/],
+    [
+      'two formats',
+      ['watch', '--json', '--output', 'text', '--pcap-file', capture],
+      /--json and --output text contradict/,
+    ],
+    ...[['--ifaces', 'lo'], ['--engine', 'cap'], ['--workers', '2'], ['--no-promisc'], ['--own']].map(
+      (option): [string, string[], RegExp] => [
+        `${option[0]} with a file`,
+        ['watch', '--pcap-file', capture, ...option],
+        new RegExp(`option ${option[0]} is for watching interfaces, option --pcap-file reads a file`),
+      ],
+    ),
+    ...['roundtrips.size', 'roundtrips.backups'].map((name): [string, string[], RegExp] => [
+      `--${name} without a file`,
+      ['watch', '--pcap-file', capture, `--${name}`, '5'],
+      new RegExp(`--${name} needs --roundtrips\\.file`),
+    ]),
     ['an unknown engine', ['watch', '--engine', 'pfring'], /^packetd: option '--engine/],
   ];
   for (const [name, args, expected] of cases) {

@@ -10,6 +10,8 @@ import { MAX_WORKERS } from '../limits.js';
 export type Role = 'agent' | 'collector';
 const BOTH: readonly Role[] = ['agent', 'collector'];
 const AGENT: readonly Role[] = ['agent'];
+/** Neither, so `up` alone. */
+const UP: readonly Role[] = [];
 const COLLECTOR: readonly Role[] = ['collector'];
 
 /** The kernel wants less than 2 GiB. */
@@ -123,7 +125,7 @@ export const KEYS: readonly Key[] = [
     AGENT,
     'Capture threads, which share the traffic by connection.',
   ),
-  key('sniffer.file', text, '', AGENT, 'Read this pcap or pcapng file instead of an interface.'),
+  key('sniffer.file', text, '', UP, 'Read this pcap or pcapng file instead of an interface.'),
   key(
     'sniffer.protocols.rules',
     z.array(rule),

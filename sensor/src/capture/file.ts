@@ -19,7 +19,7 @@ export interface FileOptions {
  * that gives the frames before that place and a warning.
  */
 export function openFile(path: string, options: FileOptions = {}): Engine {
-  const name = path === '-' ? 'standard input' : path;
+  const name = nameOf(path);
   const input = new Input(openSource(path));
   try {
     if (input.isGzip()) input.decompress();
@@ -29,6 +29,11 @@ export function openFile(path: string, options: FileOptions = {}): Engine {
     input.close();
     throw error;
   }
+}
+
+/** What a user calls it. */
+export function nameOf(path: string): string {
+  return path === '-' ? 'standard input' : path;
 }
 
 function ignore(): void {}
