@@ -57,8 +57,13 @@ writeFileSync(capture, httpCapture());
 const cut = join(directory, 'cut.pcap');
 writeFileSync(cut, httpCapture().subarray(0, 20));
 
-const fileConfig = join(directory, 'file.yaml');
-writeFileSync(fileConfig, `sniffer.file: ${capture}\n`);
+let configurations = 0;
+function configuration(text: string): string {
+  const path = join(directory, `${configurations++}.yaml`);
+  writeFileSync(path, `${text}\n`);
+  return path;
+}
+const fileConfig = configuration(`sniffer.file: ${capture}`);
 
 describe('packetd watch', () => {
   it('prints the document of a roundtrip, the same from a file, gzip and stdin', async () => {
@@ -160,6 +165,32 @@ describe('a mistake is told in one sentence', () => {
       'a demonstration beside a file',
       ['up', '--demo', '--config', fileConfig],
       /option --demo is for.*sniffer\.file/,
+    ],
+    [
+      'two ways to log in',
+      ['agent', '--config', configuration('nats: { user: a, password: b, token: c }')],
+      /nats\.user and nats\.token are different ways to log in/,
+    ],
+    [
+      'a password of nobody',
+      ['agent', '--config', configuration('nats.password: b')],
+      /nats\.password needs nats\.user/,
+    ],
+    [
+      'two ways to log in at Elasticsearch',
+      [
+        'up',
+        '--config',
+        configuration(
+          'exporter.roundtrips: { enabled: true, elasticsearch: { servers: ["http://a"], apiKey: a, username: b } }',
+        ),
+      ],
+      /elasticsearch\.apiKey and .*elasticsearch\.username are different/,
+    ],
+    [
+      'a log that cannot be written',
+      ['up', '--config', configuration('logger.filename: /dev/null/log')],
+      /logger\.filename: cannot write '\/dev\/null\/log' \(E/,
     ],
     ['a missing interface', ['watch', '--ifaces', 'nothere0'], /nothere0/],
     ['a bad duration', ['watch', '--duration', 'soon', '--pcap-file', capture], /duration 'soon'/],
