@@ -76,6 +76,9 @@ export class LiveCapture {
   /** ifindex of what is watched now, by name. */
   private indices: Map<string, number>;
   private interfacesTimer: NodeJS.Timeout | null = null;
+  /** Batches that the output is not ready for. */
+  private readonly waiting: { message: WorkerMessage & { type: 'batch' }; words: Int32Array }[] = [];
+  private delivering: Promise<void> | null = null;
   private stopping = false;
   private reject: (error: Error) => void = () => {};
 
@@ -163,6 +166,8 @@ export class LiveCapture {
     const ledger = new Ledger(PROTOCOL_NAMES);
     const pipeline = new Pipeline(engine.clock, this.output, this.pipelineOptions(), ledger);
     const timer = setInterval(() => {
+      // The engine's queue is bounded and counts what it drops.
+      if ((this.output.ready?.() ?? null) !== null) return;
       engine.poll(pipeline, 0);
       ledger.values[Count.kernelDropped] = engine.counters.kernelDropped;
     }, CAP_POLL_MS);
@@ -184,6 +189,7 @@ export class LiveCapture {
     if (this.interfacesTimer !== null) clearInterval(this.interfacesTimer);
     for (const { control } of this.threads) Atomics.store(control, Control.STOP, 1);
     await Promise.all(this.threads.map((thread) => thread.stopped));
+    while (this.delivering !== null) await this.delivering;
     await Promise.all(this.threads.map(({ worker }) => worker.terminate()));
     if (this.inThisThread !== null) {
       const { engine, pipeline, timer } = this.inThisThread;
@@ -214,6 +220,22 @@ export class LiveCapture {
     };
   }
 
+  /** Hands on what waits. As long as the output is not ready the threads are not told that it is gone. */
+  private deliver(): void {
+    this.delivering = null;
+    for (let next = this.waiting[0]; next !== undefined; next = this.waiting[0]) {
+      const ready = this.output.ready?.() ?? null;
+      if (ready !== null) {
+        this.delivering = ready.then(() => this.deliver()).catch((error) => this.reject(error));
+        return;
+      }
+      this.waiting.shift();
+      const { message, words } = next;
+      Atomics.sub(words, Control.WAITING_BATCHES, 1);
+      this.output.batch(message.bytes, message.bytes.length, message.records);
+    }
+  }
+
   private startThread(common: Omit<WorkerSettings, 'control' | 'ledger'>): Promise<void> {
     const control = new SharedArrayBuffer(CONTROL_BYTES);
     const memory = new SharedArrayBuffer(Ledger.size(PROTOCOL_NAMES.length) * 8);
@@ -242,8 +264,8 @@ export class LiveCapture {
             resolve();
             return;
           case 'batch':
-            Atomics.sub(words, Control.WAITING_BATCHES, 1);
-            this.output.batch(message.bytes, message.bytes.length, message.records);
+            this.waiting.push({ message, words });
+            if (this.delivering === null) this.deliver();
             return;
           case 'failed':
             end(

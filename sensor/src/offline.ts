@@ -26,6 +26,7 @@ export async function decodeFile(
   try {
     let polls = 0;
     while (!options.signal?.aborted && engine.poll(pipeline, 0)) {
+      await output.ready?.();
       if (++polls % POLLS_PER_TURN === 0) await new Promise(setImmediate);
     }
     pipeline.finish();

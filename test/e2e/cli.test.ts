@@ -1,17 +1,21 @@
 /** The command line as a user meets it: what works, and what a mistake is told. */
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { describe, it } from 'node:test';
 import { gzipSync } from 'node:zlib';
+import { sleep } from '../bench/processes.js';
 import { PACKETD, packetd } from './support.js';
 
-/** One HTTP request and its answer over TCP, as a pcap file written by hand (RFC 9293, RFC 791). */
-function httpCapture(): Buffer {
+/** HTTP requests with their answers over TCP, as a pcap file written by hand (RFC 9293, RFC 791). */
+function httpCapture(connections = 1): Buffer {
   const out: Buffer[] = [Buffer.from('d4c3b2a1020004000000000000000000ffff000065000000', 'hex')];
   let time = 0;
+  let port = 40_000;
   const segment = (
     fromClient: boolean,
     sequence: number,
@@ -26,28 +30,30 @@ function httpCapture(): Buffer {
     packet[8] = 64;
     packet[9] = 6;
     packet.set(fromClient ? [10, 0, 0, 1, 10, 0, 0, 2] : [10, 0, 0, 2, 10, 0, 0, 1], 12);
-    packet.writeUInt16BE(fromClient ? 40_000 : 8123, 20);
-    packet.writeUInt16BE(fromClient ? 8123 : 40_000, 22);
+    packet.writeUInt16BE(fromClient ? port : 8123, 20);
+    packet.writeUInt16BE(fromClient ? 8123 : port, 22);
     packet.writeUInt32BE(sequence, 24);
     packet.writeUInt32BE(acknowledgement, 28);
     packet[32] = 0x50;
     packet[33] = flags;
     packet.set(body, 40);
     const header = Buffer.alloc(16);
-    header.writeUInt32LE(1_700_000_000, 0);
     time += 1000;
-    header.writeUInt32LE(time, 4);
+    header.writeUInt32LE(1_700_000_000 + Math.floor(time / 1e6), 0);
+    header.writeUInt32LE(time % 1e6, 4);
     header.writeUInt32LE(packet.length, 8);
     header.writeUInt32LE(packet.length, 12);
     out.push(header, packet);
   };
   const request = 'GET /users/42?token=hunter2 HTTP/1.1\r\nHost: shop.test\r\n\r\n';
   const answer = 'HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello';
-  segment(true, 100, 0, 2);
-  segment(false, 500, 101, 0x12);
-  segment(true, 101, 501, 0x10);
-  segment(true, 101, 501, 0x18, request);
-  segment(false, 501, 101 + request.length, 0x18, answer);
+  for (; connections > 0; connections--, port++) {
+    segment(true, 100, 0, 2);
+    segment(false, 500, 101, 0x12);
+    segment(true, 101, 501, 0x10);
+    segment(true, 101, 501, 0x18, request);
+    segment(false, 501, 101 + request.length, 0x18, answer);
+  }
   return Buffer.concat(out);
 }
 
@@ -58,9 +64,9 @@ const cut = join(directory, 'cut.pcap');
 writeFileSync(cut, httpCapture().subarray(0, 20));
 
 let configurations = 0;
-function configuration(text: string): string {
+function configuration(yaml: string): string {
   const path = join(directory, `${configurations++}.yaml`);
-  writeFileSync(path, `${text}\n`);
+  writeFileSync(path, `${yaml}\n`);
   return path;
 }
 const fileConfig = configuration(`sniffer.file: ${capture}`);
@@ -106,6 +112,41 @@ describe('packetd watch', () => {
       `${process.execPath} ${PACKETD} watch --pcap-file ${capture} --json | head -c 1; echo " $?"`,
     ]);
     assert.equal(out.toString(), '{ 0\n');
+  });
+
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    it(`ends at ${signal} when nobody reads, and counts what was not printed`, async () => {
+      const many = join(directory, 'many.pcap');
+      writeFileSync(many, httpCapture(2000));
+      const child = spawn(process.execPath, [PACKETD, 'watch', '--pcap-file', many, '--json', '--stats']);
+      let err = '';
+      child.stderr.on('data', (piece: Buffer) => {
+        err += piece;
+      });
+      // A listener that does not read: without one, Node would read it all when the child ends.
+      child.stdout.on('readable', () => {});
+      await once(child.stdout, 'readable');
+      await sleep(500);
+      assert.equal(child.exitCode, null, 'it waits for its reader');
+      const exited = once(child, 'exit');
+      child.kill(signal);
+      const timer = setTimeout(() => child.kill('SIGKILL'), 5000);
+      assert.deepEqual(await exited, [0, null]);
+      clearTimeout(timer);
+      const printed = (await text(child.stdout)).split('\n').length - 1;
+      const [said, stats] = err.trim().split('\n');
+      const unwritten = Number(/^packetd: (\d+) roundtrips were not printed/.exec(said)?.[1]);
+      assert.ok(unwritten > 0 && printed > 0);
+      assert.equal(printed + unwritten, JSON.parse(stats).records);
+    });
+  }
+
+  it('waits for a reader that is slow', async () => {
+    const out = execFileSync('sh', [
+      '-c',
+      `${process.execPath} ${PACKETD} watch --pcap-file ${join(directory, 'many.pcap')} --json | (sleep 1; wc -l)`,
+    ]);
+    assert.equal(Number(out.toString()), 2000);
   });
 
   it('writes documents to a rotated file', async () => {
