@@ -32,6 +32,8 @@ export interface UpOptions {
 /** Batches that may wait for an output before the oldest go. */
 const QUEUE_BYTES = 64 << 20;
 const DRAIN_MS = 5000;
+/** Lines of the live list that wait to be read. */
+const LIST_BYTES = 1 << 20;
 
 export async function up(options: UpOptions): Promise<void> {
   const overrides = options.ifaces === undefined ? {} : { 'sniffer.ifaces': options.ifaces };
@@ -165,12 +167,26 @@ export function onHangup(file: string | undefined, log: LeveledLog, reopen: () =
   });
 }
 
+/** It is for somebody who reads along: what a terminal or pipe does not take in time is left out. */
 function liveList(): BatchOutput {
+  let isRead = true;
+  // Whoever closes the list does not end packetd.
+  process.stdout.on('error', () => {
+    isRead = false;
+  });
   const lines = textLines((bytes, length) => {
     process.stdout.write(bytes.slice(0, length));
   });
+  let left = 0;
   return {
-    batch(bytes, length) {
+    batch(bytes, length, records) {
+      if (!isRead) return;
+      if (process.stdout.writableLength > LIST_BYTES) {
+        left += records;
+        return;
+      }
+      if (left > 0) process.stdout.write(`… ${left} roundtrips are left out here\n`);
+      left = 0;
       eachRecord(bytes, length, RECORD, (start, end) => lines.record(bytes, start, end));
       lines.flush();
     },

@@ -190,6 +190,40 @@ describe('packetd watch', () => {
   });
 });
 
+describe('packetd up on a file', () => {
+  const file = join(directory, 'up.pcap');
+  writeFileSync(file, httpCapture(2000));
+  const config = (console: boolean) =>
+    configuration(
+      `sniffer.file: ${file}\nserver.enabled: false\nexporter.roundtrips: { enabled: ${console}, console: ${console} }`,
+    );
+  for (const [title, path, line] of [
+    ['the list', config(false), /http +GET/],
+    ['the documents', config(true), /^\{"@timestamp"/],
+  ] as const) {
+    it(`goes on when the reader of ${title} does not`, async () => {
+      const child = spawn('sh', ['-c', `${process.execPath} ${PACKETD} up --config ${path} | head -n 1`]);
+      const [out, err] = await Promise.all([text(child.stdout), text(child.stderr)]);
+      assert.match(out, line);
+      assert.equal(err, '');
+    });
+  }
+
+  it('ends though nobody reads its documents, and counts them', async () => {
+    const child = spawn(process.execPath, [PACKETD, 'up', '--config', config(true)], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    const exited = once(child, 'exit');
+    // A listener that does not read: without one, Node would read it all when the child ends.
+    child.stdout.on('readable', () => {});
+    const err = await text(child.stderr);
+    assert.deepEqual(await exited, [0, null]);
+    assert.match(err, /"roundtrips":\d+,"msg":"the outputs did not take everything before the end"/);
+    const printed = (await text(child.stdout)).split('\n').length - 1;
+    assert.ok(printed > 0 && printed < 2000);
+  });
+});
+
 describe('a mistake is told in one sentence', () => {
   const cases: [name: string, args: string[], expected: RegExp][] = [
     ['a missing file', ['watch', '--pcap-file', join(directory, 'none.pcap')], /none\.pcap/],
