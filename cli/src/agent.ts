@@ -84,7 +84,7 @@ export async function agent(options: AgentOptions): Promise<void> {
           logLevel: log.level,
         });
   await server?.listen();
-  if (server !== null) capture.ownPorts.add(server.port);
+  for (const { address, port } of server?.addresses ?? []) capture.own.listen(address, port);
   log.info('watching', { interfaces: capture.interfaces.map((i) => i.name), sensor: identity.name });
   capture.failed.catch(fail);
   // What is captured until NATS is there waits in the publisher's buffer.

@@ -97,7 +97,7 @@ export async function up(options: UpOptions): Promise<void> {
     await finish();
     return;
   }
-  if (server !== null) capture.ownPorts.add(server.port);
+  for (const { address, port } of server?.addresses ?? []) capture.own.listen(address, port);
   say(`watching ${capture.interfaces.map((i) => i.name).join(', ')}; Ctrl-C ends`);
   announce();
   if (options.demo) demo = fork(new URL('./demo-traffic.js', import.meta.url));

@@ -11,7 +11,7 @@ import {
 } from './capture/interfaces.js';
 import type { TcpOptions } from './flow/tcp.js';
 import { Count, Ledger } from './ledger.js';
-import { OwnPorts } from './own.js';
+import { OwnConnections } from './own.js';
 import { Pipeline, type PipelineOptions } from './pipeline.js';
 import type { DecoderOptions } from './protocols/decoder.js';
 import type { BatchOutput } from './protocols/records.js';
@@ -69,7 +69,7 @@ export class LiveCapture {
   readonly interfaces: InterfaceInfo[];
   /** Never resolves; rejects when a thread dies. */
   readonly failed: Promise<never>;
-  readonly ownPorts = new OwnPorts();
+  readonly own = new OwnConnections();
   private readonly threads: Thread[] = [];
   private inThisThread: InThisThread | null = null;
   private unwatch: (() => void) | null = null;
@@ -99,7 +99,7 @@ export class LiveCapture {
 
   /** Resolves when every thread captures. Rejects with CaptureError. */
   async start(): Promise<void> {
-    if (this.options.skipOwn) this.unwatch = this.ownPorts.watchProcess();
+    if (this.options.skipOwn) this.unwatch = this.own.watchProcess();
     const any = this.options.interfaces === 'any';
     if (this.options.engine === 'cap') {
       await this.startInThisThread();
@@ -122,7 +122,7 @@ export class LiveCapture {
       decoder: { ...this.options.decoder, own: !this.options.skipOwn },
       tcp: this.options.tcp ?? {},
       layer4: this.options.layer4 ?? false,
-      ownPorts: this.options.skipOwn ? this.ownPorts.memory : null,
+      own: this.options.skipOwn ? this.own.memory : null,
     };
     const threads = Array.from({ length: this.options.workers }, (_, worker) => {
       return this.startThread({ ...settings, worker });
@@ -209,14 +209,13 @@ export class LiveCapture {
 
   private pipelineOptions(): Partial<PipelineOptions> {
     const { rules, ipVersion, decoder, tcp, skipOwn, layer4 = false } = this.options;
-    const own = this.ownPorts;
     return {
       rules,
       ipVersion,
       decoder: { ...decoder, own: !skipOwn },
       tcp: tcp ?? {},
       layer4,
-      isOwn: skipOwn ? (a, b) => own.has(a) || own.has(b) : () => false,
+      isOwn: skipOwn ? (flow) => this.own.has(flow) : () => false,
     };
   }
 
