@@ -113,13 +113,13 @@ export class OwnConnections {
     if (at >= 0) Atomics.store(this.words, at + Word.KIND, Kind.FREE);
   }
 
-  private connects(at: number, local: Uint32Array, remote: Uint32Array): boolean {
+  private connects(at: number, local: Int32Array, remote: Int32Array): boolean {
     return this.equal(at + Word.LOCAL, local) && this.equal(at + Word.REMOTE, remote);
   }
 
-  private equal(at: number, address: Uint32Array): boolean {
+  private equal(at: number, address: Int32Array): boolean {
     const { words } = this;
-    for (let i = 0; i < 4; i++) if (words[at + i] >>> 0 !== address[i]) return false;
+    for (let i = 0; i < 4; i++) if (words[at + i] !== address[i]) return false;
     return true;
   }
 }

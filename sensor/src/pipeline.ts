@@ -2,7 +2,7 @@
  * The way of a frame inside one thread: packet → flow → protocol → record. A pipeline owns all its
  * state; several of them share nothing but the ledger's memory, of which each has its own.
  */
-import { EndpointTag, WireWriter } from '@packetd/proto';
+import { WireWriter } from '@packetd/proto';
 import type { Clock, Frame, FrameHandler } from './capture/engine.js';
 import { EndpointRecords } from './endpoints.js';
 import type { Side, StreamHandler, StreamHandlerFactory, TcpFlow } from './flow/stream.js';
@@ -25,7 +25,13 @@ import {
   Verdict,
 } from './protocols/decoder.js';
 import { type Exchange, ExchangePool } from './protocols/exchange.js';
-import { type BatchOutput, type Endpoints, RecordEncoder, TRANSPORT_UDP } from './protocols/records.js';
+import {
+  type BatchOutput,
+  type Endpoints,
+  encodeEndpoint,
+  RecordEncoder,
+  TRANSPORT_UDP,
+} from './protocols/records.js';
 import { DATAGRAM_PROTOCOLS, PROTOCOL_NAMES, STREAM_PROTOCOLS } from './protocols/registry.js';
 import type { Rule } from './rules.js';
 
@@ -204,15 +210,9 @@ export class Pipeline implements FrameHandler, StreamHandlerFactory {
   }
 }
 
-/** Longest encoded endpoint: tag, length and 16 bytes of address, tag and three bytes of port. */
-const MAX_ENDPOINT_BYTES = 22;
-
-/** The last endpoint of one role as fields of message Endpoint, for the moment of writing a record. */
+/** The last endpoint of one role as fields of message Endpoint. */
 class EndpointEncoder {
-  private readonly writer = new WireWriter(32);
-  /** One array for each length, so that none is made per record. */
-  private readonly byLength = Array.from({ length: MAX_ENDPOINT_BYTES + 1 }, (_, n) => new Uint8Array(n));
-  private encoded = this.byLength[0];
+  readonly encoded = new WireWriter(32);
   private ipVersion = 0;
   private w0 = 0;
   private w1 = 0;
@@ -220,9 +220,9 @@ class EndpointEncoder {
   private w3 = 0;
   private port = -1;
 
-  encode(ipVersion: number, w0: number, w1: number, w2: number, w3: number, port: number): Uint8Array {
+  encode(ipVersion: number, w0: number, w1: number, w2: number, w3: number, port: number): void {
     if (port === this.port && w3 === this.w3 && w2 === this.w2 && w1 === this.w1 && w0 === this.w0) {
-      if (ipVersion === this.ipVersion) return this.encoded;
+      if (ipVersion === this.ipVersion) return;
     }
     this.ipVersion = ipVersion;
     this.w0 = w0;
@@ -230,29 +230,7 @@ class EndpointEncoder {
     this.w2 = w2;
     this.w3 = w3;
     this.port = port;
-    const w = this.writer;
-    w.reset();
-    w.varint(EndpointTag.address);
-    w.varint(ipVersion === 4 ? 4 : 16);
-    if (ipVersion !== 4) {
-      this.word(w0);
-      this.word(w1);
-      this.word(w2);
-    }
-    this.word(w3);
-    w.uintNonZero(EndpointTag.port, port);
-    const encoded = this.byLength[w.length];
-    for (let i = 0; i < encoded.length; i++) encoded[i] = w.bytes[i];
-    this.encoded = encoded;
-    return encoded;
-  }
-
-  private word(value: number): void {
-    const w = this.writer;
-    w.bytes[w.length++] = value >>> 24;
-    w.bytes[w.length++] = value >>> 16;
-    w.bytes[w.length++] = value >>> 8;
-    w.bytes[w.length++] = value;
+    encodeEndpoint(this.encoded, ipVersion, w0, w1, w2, w3, port);
   }
 }
 
@@ -265,8 +243,8 @@ class Datagrams implements DatagramSink {
   private readonly client = new EndpointEncoder();
   private readonly server = new EndpointEncoder();
   private readonly endpoints: { -readonly [K in keyof Endpoints]: Endpoints[K] } = {
-    client: new Uint8Array(0),
-    server: new Uint8Array(0),
+    client: this.client.encoded,
+    server: this.server.encoded,
     transport: TRANSPORT_UDP,
     hash0: 0,
     hash1: 0,
@@ -286,22 +264,8 @@ class Datagrams implements DatagramSink {
   emit(e: DatagramEndpoints, exchange: Exchange): void {
     const { clock, encoder, ledger } = this.settings;
     const { endpoints } = this;
-    endpoints.client = this.client.encode(
-      e.ipVersion,
-      e.client0,
-      e.client1,
-      e.client2,
-      e.client3,
-      e.clientPort,
-    );
-    endpoints.server = this.server.encode(
-      e.ipVersion,
-      e.server0,
-      e.server1,
-      e.server2,
-      e.server3,
-      e.serverPort,
-    );
+    this.client.encode(e.ipVersion, e.client0, e.client1, e.client2, e.client3, e.clientPort);
+    this.server.encode(e.ipVersion, e.server0, e.server1, e.server2, e.server3, e.serverPort);
     const startNs = exchange.requestStartNs >= 0 ? exchange.requestStartNs : exchange.responseStartNs;
     const seconds = Math.floor(startNs / 1e9);
     const ports = (e.clientPort << 16) | e.serverPort;
@@ -336,8 +300,8 @@ function round(h: number, word: number): number {
 
 /** Rules by port. */
 class PortRules {
-  private readonly streams = new Map<number, { protocol: StreamProtocol; host: Uint32Array | null }[]>();
-  private readonly datagrams = new Map<number, { protocol: string; host: Uint32Array | null }[]>();
+  private readonly streams = new Map<number, { protocol: StreamProtocol; host: Int32Array | null }[]>();
+  private readonly datagrams = new Map<number, { protocol: string; host: Int32Array | null }[]>();
 
   constructor(rules: readonly Rule[]) {
     for (const rule of rules) {
@@ -399,6 +363,6 @@ function push<K, V>(map: Map<K, V[]>, key: K, value: V): void {
   else list.push(value);
 }
 
-function equal(a: Uint32Array, b: Uint32Array): boolean {
+function equal(a: Int32Array, b: Int32Array): boolean {
   return a[0] === b[0] && a[1] === b[1] && a[2] === b[2] && a[3] === b[3];
 }

@@ -179,7 +179,7 @@ describe('agent, JetStream and collector', { skip }, () => {
       const taking: Output = {
         name: 'documents',
         write: async (batch) => {
-          seen.add(batch.decoded.sensor?.name ?? '');
+          seen.add(batch.head.sensor?.name ?? '');
         },
         close: async () => {},
       };
@@ -200,7 +200,7 @@ describe('agent, JetStream and collector', { skip }, () => {
       name: 'metrics',
       window,
       write: async (batch) => {
-        const name = batch.decoded.sensor?.name ?? '';
+        const name = batch.head.sensor?.name ?? '';
         given.set(name, (given.get(name) ?? 0) + 1);
         if (held !== null) await new Promise<void>((resolve) => held!.push(resolve));
       },

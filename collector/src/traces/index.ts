@@ -1,5 +1,6 @@
 /** Traces: every record that is sampled becomes a span at an OTLP receiver. */
-import type { RoundTrip } from '@packetd/proto/gen/packetd/v1/roundtrip_pb';
+import { fromBinary } from '@bufbuild/protobuf';
+import { type RoundTrip, RoundTripSchema } from '@packetd/proto/gen/packetd/v1/roundtrip_pb';
 import { health } from '../health.js';
 import type { Log } from '../log.js';
 import type { Batch, Output } from '../output.js';
@@ -79,21 +80,25 @@ export class TracesOutput implements Output {
         this.open.delete(giveUp);
         resolve();
       };
-      const { sensor, roundtrips } = batch.decoded;
-      const observer = sensor ?? { name: '', hostname: '', version: '' };
-      for (const record of roundtrips) {
-        if (!this.sampled(record)) {
-          health.records.inc({ output: NAME, result: 'sampled_out' });
-          continue;
+      const observer = batch.head.sensor ?? { name: '', hostname: '', version: '' };
+      let sampledOut = 0;
+      let unreadable = 0;
+      batch.eachRecord((start, end) => {
+        const record = decode(batch.bytes.subarray(start, end));
+        if (record !== null && !this.sampled(record)) {
+          sampledOut++;
+          return;
         }
-        const span = this.encoder.encode(record);
+        const span = record === null ? null : this.encoder.encode(record);
         if (span === null) {
-          health.records.inc({ output: NAME, result: 'unreadable' });
-          continue;
+          unreadable++;
+          return;
         }
         left++;
         this.add({ span, observer, done });
-      }
+      });
+      health.records.inc({ output: NAME, result: 'sampled_out' }, sampledOut);
+      health.records.inc({ output: NAME, result: 'unreadable' }, unreadable);
       done();
     });
   }
@@ -166,5 +171,14 @@ export class TracesOutput implements Output {
     }
     this.running--;
     this.slots.shift()?.();
+  }
+}
+
+/** null where the bytes are no record. */
+function decode(bytes: Uint8Array): RoundTrip | null {
+  try {
+    return fromBinary(RoundTripSchema, bytes);
+  } catch {
+    return null;
   }
 }

@@ -8,7 +8,7 @@ import { WireWriter } from '@packetd/proto';
 import { type RoundTrip, Status, Transport } from '@packetd/proto/gen/packetd/v1/roundtrip_pb';
 import { addressText } from '@packetd/proto/telemetry/address';
 import type { AttributeValue } from '@packetd/proto/telemetry/attributes';
-import { compileProtocols, type ProtocolTelemetry } from '@packetd/proto/telemetry/labels';
+import { compileProtocols, type ProtocolTelemetry } from '@packetd/proto/telemetry/protocols';
 import { OtlpTag, SpanKind, StatusCode } from './wire.js';
 
 const TRACE_ID_BYTES = 16;

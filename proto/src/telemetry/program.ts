@@ -56,7 +56,8 @@ export const Read = {
   ARM: 12,
 } as const;
 
-const READ_BY_KIND: { readonly [kind in FieldKind]: number } = {
+/** How a field of each kind is read. */
+export const READ_BY_KIND: { readonly [kind in FieldKind]: number } = {
   string: Read.BYTES,
   bytes: Read.BYTES,
   message: Read.BYTES,

@@ -99,8 +99,8 @@ function writeDecimal(target: Uint8Array, offset: number, value: number): number
 }
 
 /** A text that is known to be an address, of IPv6 perhaps with its zone, as the four words of `Packet`. */
-export function parseAddress(text: string): Uint32Array {
-  const words = new Uint32Array(4);
+export function parseAddress(text: string): Int32Array {
+  const words = new Int32Array(4);
   if (text.includes(':')) {
     // The URL parser writes any form of an IPv6 address in full hexadecimal groups.
     const [head, tail = ''] = new URL(`http://[${text.split('%')[0]}]/`).hostname.slice(1, -1).split('::');
@@ -108,11 +108,11 @@ export function parseAddress(text: string): Uint32Array {
     const right = tail === '' ? [] : tail.split(':');
     const groups = [...left, ...Array<string>(8 - left.length - right.length).fill('0'), ...right];
     for (let i = 0; i < 4; i++) {
-      words[i] = (Number.parseInt(groups[i * 2], 16) * 65536 + Number.parseInt(groups[i * 2 + 1], 16)) >>> 0;
+      words[i] = (Number.parseInt(groups[i * 2], 16) << 16) | Number.parseInt(groups[i * 2 + 1], 16);
     }
   } else {
     words[2] = 0xffff;
-    words[3] = text.split('.').reduce((word, part) => word * 256 + Number(part), 0);
+    words[3] = text.split('.').reduce((word, part) => (word << 8) | Number(part), 0);
   }
   return words;
 }

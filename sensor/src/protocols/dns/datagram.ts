@@ -181,26 +181,26 @@ export class DnsDatagramDecoder implements DatagramDecoder {
     const { key, message } = this;
     key.ipVersion = p.ipVersion;
     if (query) {
-      key.client0 = p.source0 | 0;
-      key.client1 = p.source1 | 0;
-      key.client2 = p.source2 | 0;
-      key.client3 = p.source3 | 0;
+      key.client0 = p.source0;
+      key.client1 = p.source1;
+      key.client2 = p.source2;
+      key.client3 = p.source3;
       key.clientPort = p.sourcePort;
-      key.server0 = p.destination0 | 0;
-      key.server1 = p.destination1 | 0;
-      key.server2 = p.destination2 | 0;
-      key.server3 = p.destination3 | 0;
+      key.server0 = p.destination0;
+      key.server1 = p.destination1;
+      key.server2 = p.destination2;
+      key.server3 = p.destination3;
       key.serverPort = p.destinationPort;
     } else {
-      key.client0 = p.destination0 | 0;
-      key.client1 = p.destination1 | 0;
-      key.client2 = p.destination2 | 0;
-      key.client3 = p.destination3 | 0;
+      key.client0 = p.destination0;
+      key.client1 = p.destination1;
+      key.client2 = p.destination2;
+      key.client3 = p.destination3;
       key.clientPort = p.destinationPort;
-      key.server0 = p.source0 | 0;
-      key.server1 = p.source1 | 0;
-      key.server2 = p.source2 | 0;
-      key.server3 = p.source3 | 0;
+      key.server0 = p.source0;
+      key.server1 = p.source1;
+      key.server2 = p.source2;
+      key.server3 = p.source3;
       key.serverPort = p.sourcePort;
     }
     key.id = message.id;

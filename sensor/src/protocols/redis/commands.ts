@@ -75,7 +75,10 @@ export const MAX_COUNTED = MAX_TEXT_ARGUMENTS + 4;
 export class Command {
   /** RoundTrip.operation in wire format. */
   readonly operation: Uint8Array;
-  private readonly details: (Uint8Array | undefined)[] = [];
+  /** Its subcommands, or null where it has none. */
+  subcommands: CommandTable | null = null;
+  /** By number of arguments; null where not yet made. */
+  private readonly details: (Uint8Array | null)[] = new Array(MAX_COUNTED + 1).fill(null);
 
   /**
    * `words` is 2 for a name with its subcommand. Keys are the arguments `firstKey` to `lastKey` (counted
@@ -231,12 +234,14 @@ const MAX_UNKNOWN = 1024;
 
 /** Commands by their bytes, in any case: open addressing. */
 class CommandTable {
-  private names: (Uint8Array | null)[];
-  private commands: Command[] = [];
+  private readonly names: (Uint8Array | null)[];
+  // Filled from the start: an array that is set here and there becomes a dictionary.
+  private readonly commands: (Command | null)[];
   private size = 0;
 
   constructor(slots: number) {
     this.names = Array(slots).fill(null);
+    this.commands = Array(slots).fill(null);
   }
 
   get count(): number {
@@ -264,7 +269,6 @@ class CommandTable {
 }
 
 const commands = new CommandTable(4096);
-const subcommands = new Map<Command, CommandTable>();
 
 function add(name: string, effect: Effect, first = 0, last = 0, step = 1, countAt = 0): Command {
   const kinds = REPLIES.find(([, names]) => names.split(' ').includes(name))?.[0] ?? ReplyKind.ANY;
@@ -287,7 +291,7 @@ for (const [name, list] of Object.entries(CONTAINERS)) {
       table.add(sub, new Command(`${name} ${sub}`, 2, container.effect, key, key, 1, 0, true, ReplyKind.ANY));
     }
   }
-  subcommands.set(container, table);
+  container.subcommands = table;
 }
 const KNOWN = commands.count;
 
@@ -323,11 +327,7 @@ export function isModuleCommand(bytes: Uint8Array, start: number, end: number): 
 
 /** The command with its subcommand [start, end); the command alone where it has none of that name. */
 export function withSubcommand(command: Command, bytes: Uint8Array, start: number, end: number): Command {
-  return subcommands.get(command)?.find(bytes, start, end) ?? command;
-}
-
-export function hasSubcommands(command: Command): boolean {
-  return subcommands.has(command);
+  return command.subcommands?.find(bytes, start, end) ?? command;
 }
 
 function hash(bytes: Uint8Array, start: number, end: number): number {

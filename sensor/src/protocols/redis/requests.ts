@@ -6,7 +6,6 @@ import {
   type Command,
   commandNamed,
   Effect,
-  hasSubcommands,
   isKnownCommand,
   MAX_COUNTED,
   withSubcommand,
@@ -163,7 +162,7 @@ export class RequestReader {
     const command = this.command!;
     if (length > MAX_WANTED_BYTES) return this.recordKeys && command.isKey(index, this.count);
     if (index === 1) {
-      if (hasSubcommands(command) || command.effect === Effect.SELECT || command.effect === Effect.HELLO)
+      if (command.subcommands !== null || command.effect === Effect.SELECT || command.effect === Effect.HELLO)
         return true;
     } else if (index === 2 && command.effect === Effect.CLIENT) return true;
     return index === command.countAt || (this.recordKeys && command.isKey(index, this.count));
@@ -176,7 +175,7 @@ export class RequestReader {
       return this.command !== null;
     }
     const command = this.command!;
-    if (index === 1 && hasSubcommands(command)) {
+    if (index === 1 && command.subcommands !== null) {
       this.command = withSubcommand(command, bytes, start, end);
       return true;
     }
