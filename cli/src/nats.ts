@@ -30,6 +30,7 @@ export class NatsLink {
     private readonly log: LeveledLog,
   ) {
     const text = (key: string) => config.get<string>(`nats.${key}`);
+    refuseContradictions(text);
     const servers = config.get<string[]>('nats.servers').map(parseServer);
     const { user, password } = servers.find((server) => server.user !== '') ?? { user: '', password: '' };
     const login =
@@ -98,6 +99,17 @@ export class NatsLink {
     }
     this.ready = false;
   }
+}
+
+/** Throws UserError for two ways to log in, of which NATS would take one, and for half of one. */
+function refuseContradictions(text: (key: string) => string): void {
+  const logins = ['user', 'token', 'credentials'].filter((key) => text(key) !== '');
+  if (logins.length > 1) {
+    const names = logins.map((key) => `nats.${key}`).join(' and ');
+    throw new UserError(`${names} are different ways to log in; set one of them`);
+  }
+  if (text('password') !== '' && text('user') === '')
+    throw new UserError('nats.password needs nats.user; set both');
 }
 
 /** What to do about what waiting does not cure: refused logins, missing permissions; empty for anything else. */

@@ -8,6 +8,7 @@ import { EndpointRecords } from './endpoints.js';
 import type { Side, StreamHandler, StreamHandlerFactory, TcpFlow } from './flow/stream.js';
 import { type TcpOptions, TcpTracker } from './flow/tcp.js';
 import { Count, Ledger, PARSE_COUNT, ProtocolCount } from './ledger.js';
+import { parseAddress } from './packet/address.js';
 import { Packet, ParseStatus } from './packet/packet.js';
 import { PacketParser } from './packet/parse.js';
 import { type ConnectionSettings, ProtocolConnection } from './protocols/connection.js';
@@ -48,7 +49,7 @@ export interface PipelineOptions {
   /** Number of this pipeline among those that share the traffic. */
   readonly worker: number;
   /** True for packetd's own connections, which are skipped. */
-  readonly isOwn: (sourcePort: number, destinationPort: number) => boolean;
+  readonly isOwn: (flow: TcpFlow) => boolean;
 }
 
 const PROTOCOL_TCP = 6;
@@ -191,7 +192,7 @@ export class Pipeline implements FrameHandler, StreamHandlerFactory {
   }
 
   open(flow: TcpFlow): StreamHandler | null {
-    if (this.options.isOwn(flow.port0, flow.port1)) return null;
+    if (this.options.isOwn(flow)) return null;
     if (this.byPort === null) return new ProtocolConnection(flow, STREAM_PROTOCOLS, null, this.settings);
     return this.byPort.connection(flow, this.settings);
   }
@@ -304,7 +305,7 @@ class PortRules {
 
   constructor(rules: readonly Rule[]) {
     for (const rule of rules) {
-      const host = rule.host === '' ? null : addressWords(rule.host);
+      const host = rule.host === '' ? null : parseAddress(rule.host);
       for (const port of rule.ports) {
         for (const protocol of STREAM_PROTOCOLS) {
           if (protocol.name === rule.protocol) push(this.streams, port, { protocol, host });
@@ -364,23 +365,4 @@ function push<K, V>(map: Map<K, V[]>, key: K, value: V): void {
 
 function equal(a: Int32Array, b: Int32Array): boolean {
   return a[0] === b[0] && a[1] === b[1] && a[2] === b[2] && a[3] === b[3];
-}
-
-/** An address text (already known to be one) as the four words of `Packet`. */
-function addressWords(text: string): Int32Array {
-  const words = new Int32Array(4);
-  if (text.includes(':')) {
-    // The URL parser writes any form of an IPv6 address in full hexadecimal groups.
-    const [head, tail = ''] = new URL(`http://[${text}]/`).hostname.slice(1, -1).split('::');
-    const left = head === '' ? [] : head.split(':');
-    const right = tail === '' ? [] : tail.split(':');
-    const groups = [...left, ...Array<string>(8 - left.length - right.length).fill('0'), ...right];
-    for (let i = 0; i < 4; i++) {
-      words[i] = (Number.parseInt(groups[i * 2], 16) << 16) | Number.parseInt(groups[i * 2 + 1], 16);
-    }
-  } else {
-    words[2] = 0xffff;
-    words[3] = text.split('.').reduce((word, part) => (word << 8) | Number(part), 0);
-  }
-  return words;
 }

@@ -18,6 +18,8 @@ import type { Exchange } from './exchange.js';
 /** Takes full batches. `bytes[0, length)` is borrowed until the call returns. */
 export interface BatchOutput {
   batch(bytes: Uint8Array, length: number, records: number): void;
+  /** Null when the next batch may come, else what resolves then; without it, it always may. */
+  ready?(): Promise<void> | null;
 }
 
 /** A batch is handed on when it is this large. */

@@ -6,6 +6,7 @@ import fc from 'fast-check';
 import { Verdict } from '../decoder.js';
 import { MAX_OPEN_QUERIES } from './datagram.js';
 import { dnsDatagram } from './index.js';
+import { MAX_PARKED_BYTES } from './parked.js';
 import { MAX_RECORDED_ANSWERS } from './record.js';
 import {
   A,
@@ -13,6 +14,7 @@ import {
   Datagrams,
   details,
   type End,
+  line,
   message,
   opt,
   packet,
@@ -171,6 +173,55 @@ test('no more than so many queries wait', () => {
     last / 1e3,
   );
   assert.ok(d.lines.includes(`A n${last} NOERROR OK`));
+});
+
+test('a query keeps what it says while thousands come and go', () => {
+  const d = new Datagrams();
+  const asked = (i: number): [End, string] => [[1 + (i % 200), 1024 + i], `asked-${i}.example.com`];
+  for (let i = 0; i < 100; i++) {
+    const [client, name] = asked(i);
+    d.send(client, SERVER, q({ id: i, name, additionals: [opt({ options: '\0\x0a\0\x08cookie!!' })] }), i);
+    // Several times what is held at first.
+    for (let j = 0; j < 100; j++) {
+      const name = `n${i}-${j}.example.com`;
+      d.send(CLIENT, SERVER, q({ id: j, name }), i).send(SERVER, CLIENT, r({ id: j, name }), i);
+    }
+  }
+  assert.equal(d.records.length, 10_000);
+  for (let i = 99; i >= 0; i -= 2) {
+    const [client, name] = asked(i);
+    d.send(SERVER, client, r({ id: i, name: name.toUpperCase() }), 200);
+  }
+  d.decoder.flush(200e6);
+  const rest = d.records.slice(10_000);
+  const expected = (i: number, tail: string) => `A asked-${i}.example.com ${tail}`;
+  assert.deepEqual(rest.map(line), [
+    ...Array.from({ length: 50 }, (_, i) => expected(99 - 2 * i, 'NOERROR OK')),
+    ...Array.from({ length: 50 }, (_, i) => expected(2 * i, '- NO_RESPONSE')),
+  ]);
+  assert.ok(rest.every((record) => details(record).cookie && record.operation === 'QUERY'));
+});
+
+test('queries of long names wait in no more memory than so much', () => {
+  const d = new Datagrams();
+  const name = (i: number) => [...[0, 1, 2].map((part) => 'x'.repeat(59) + part), `n${i}`].join('.');
+  const queries = 40_000;
+  const port = (i: number) => 1024 + (i >> 8);
+  for (let i = 0; i < queries; i++) {
+    d.send([1 + (i % 200), port(i)], SERVER, q({ id: i & 0xffff, name: name(i) }), i / 1e4);
+  }
+  const waiting = queries - d.records.length;
+  assert.ok(waiting * 190 <= MAX_PARKED_BYTES && waiting * 250 > MAX_PARKED_BYTES, `${waiting} wait`);
+  const last = queries - 1;
+  d.send(SERVER, [1 + (last % 200), port(last)], r({ id: last & 0xffff, name: name(last) }), 4000);
+  assert.equal(d.lines.at(-1), `A ${name(last)} NOERROR OK`);
+  d.decoder.flush(4000e6);
+  // Each query once, in turn.
+  const lines = d.lines.filter((line) => line.endsWith('NO_RESPONSE'));
+  assert.deepEqual(
+    lines,
+    Array.from({ length: queries - 1 }, (_, i) => `A ${name(i)} - NO_RESPONSE`),
+  );
 });
 
 test('one socket with one id cannot fill a bucket', () => {

@@ -3,6 +3,7 @@ import { StatusValue } from '@packetd/proto';
 import type { Packet } from '../../packet/packet.js';
 import type { DatagramDecoder, DatagramSink } from '../datagram.js';
 import type { DecoderOptions } from '../decoder.js';
+import type { Exchange } from '../exchange.js';
 import { Message } from './message.js';
 import { isMulticastPort } from './probe.js';
 import { u16 } from './rdata.js';
@@ -91,21 +92,35 @@ export class DnsDatagramDecoder implements DatagramDecoder {
     entry.exchange = exchange;
     entry.firstNs = timeNs;
     entry.lastNs = timeNs;
-    exchange.requestStartNs = timeNs;
-    exchange.requestEndNs = timeNs;
-    exchange.requestBytes = packet.payloadLength;
-    exchange.requestFirstSegment = 0;
-    exchange.requestLastSegment = 0;
-    exchange.missingBytes = message.missing;
-    exchange.tag = hash >>> 0;
+    entry.requestBytes = packet.payloadLength;
+    entry.missingBytes = message.missing;
+    entry.questionHash = hash;
     writeQuery(entry, message);
+    while (!open.parked.fits(exchange)) this.unanswered(open.oldest!);
+    open.parked.park(entry, exchange, open.oldest);
+    entry.exchange = null;
+    this.sink.pool.release(exchange);
     open.add(entry);
+  }
+
+  /** The exchange with which an open query goes on. */
+  private resume(entry: Transaction): Exchange {
+    const exchange = this.sink.pool.take();
+    this.open.parked.unpark(entry, exchange);
+    entry.exchange = exchange;
+    exchange.requestStartNs = entry.firstNs;
+    exchange.requestEndNs = entry.firstNs;
+    exchange.requestBytes = entry.requestBytes;
+    exchange.requestFirstSegment = 0;
+    exchange.requestLastSegment = entry.retransmits;
+    exchange.missingBytes = entry.missingBytes;
+    exchange.tag = entry.questionHash >>> 0;
+    return exchange;
   }
 
   private again(entry: Transaction, timeNs: number): void {
     if (timeNs - entry.lastNs < DUPLICATE_NS) return;
     entry.retransmits++;
-    entry.exchange!.requestLastSegment++;
     if (timeNs - entry.firstNs > this.options.datagramTimeoutNs * MAX_TIMEOUTS) return;
     entry.lastNs = timeNs;
     this.open.touch(entry);
@@ -121,7 +136,7 @@ export class DnsDatagramDecoder implements DatagramDecoder {
       this.sink.undecodable(packet.payloadEnd - packet.payloadStart);
       return;
     }
-    const exchange = entry.exchange!;
+    const exchange = this.resume(entry);
     if (entry.scope !== Scope.BOTH) copyServer(entry, key);
     exchange.responseStartNs = packet.timeNs;
     exchange.responseEndNs = packet.timeNs;
@@ -130,7 +145,7 @@ export class DnsDatagramDecoder implements DatagramDecoder {
     exchange.responseLastSegment = 0;
     exchange.missingBytes += message.missing;
     if (!writeResponse(entry, message)) this.sink.undecodable(message.end - message.at);
-    const hash = exchange.tag | 0;
+    const hash = entry.questionHash;
     this.recentHashes[hash & (RECENT - 1)] = hash;
     this.recentNs[hash & (RECENT - 1)] = entry.firstNs;
     this.finish(entry);
@@ -150,7 +165,7 @@ export class DnsDatagramDecoder implements DatagramDecoder {
   }
 
   private unanswered(entry: Transaction): void {
-    entry.exchange!.status = StatusValue.NO_RESPONSE;
+    this.resume(entry).status = StatusValue.NO_RESPONSE;
     this.finish(entry);
   }
 
