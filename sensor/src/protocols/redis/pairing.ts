@@ -49,6 +49,8 @@ export class Pairing {
   private turnCommands = 0;
   private serverSpokeLast = false;
   private lastNs = 0;
+  /** The server has said something that may be a reply. */
+  heard = false;
 
   constructor(
     private readonly connection: Connection,
@@ -119,7 +121,10 @@ export class Pairing {
     if (this.commands.length >= (this.lost === 0 ? this.maxPending : MAX_UNCERTAIN)) {
       // Pairing goes on only where all are there.
       if (this.lost === 0) this.hold(Lost.REPLIES, false, true);
-      this.finish(this.commands.shift()!, StatusValue.INCOMPLETE);
+      const oldest = this.commands.shift()!;
+      // So many without a word: a master, whose replica says within a second what the connection is.
+      if (!this.heard && !this.connection.fromStart) this.connection.pool.release(oldest);
+      else this.finish(oldest, StatusValue.INCOMPLETE);
       if (this.sure > 0) this.sure--;
       this.unanswered--;
     }
@@ -133,6 +138,7 @@ export class Pairing {
    * it answers null, and the caller gives the reply to `park`.
    */
   take(timeNs: number): Exchange | null {
+    this.heard = true;
     this.serverSpokeLast = true;
     this.lastNs = timeNs;
     if (this.lost !== 0) {
@@ -176,6 +182,14 @@ export class Pairing {
     this.heldOffTurns = 0;
     this.after = 0;
     this.lost |= lost;
+  }
+
+  /** Forgets everything. */
+  discard(): void {
+    const { pool } = this.connection;
+    for (let c = this.commands.shift(); c !== null; c = this.commands.shift()) pool.release(c);
+    this.dropReplies(this.replies.length);
+    this.sure = 0;
   }
 
   /** `idle` where no reply is half read. */
