@@ -428,6 +428,27 @@ const CASES: Case[] = [
       ),
   },
   {
+    name: 'the same where pairing was held off',
+    fromStart: false,
+    steps: [
+      c(cmd('EVAL', 'x', '0') + cmd('INCR', 'a') + cmd('EVAL', 'y', '0')),
+      s("-MYERR hunter2 is locked\r\n-ERR value 'x' is not an integer\r\n-NOSCRIPT No matching script.\r\n"),
+      { ...c(cmd('PING')), timeNs: 5e9 },
+      { ...s('+PONG\r\n'), timeNs: 5.001e9 },
+    ],
+    expect: [
+      'EVAL ERROR error MYERR',
+      'INCR ERROR error ERR',
+      'EVAL ERROR error NOSCRIPT',
+      'PING OK simple_string',
+    ],
+    check: (details) =>
+      assert.deepEqual(
+        details.map((d) => d.errorMessage),
+        ['?', 'value ? is not an integer', 'No matching script.', ''],
+      ),
+  },
+  {
     name: 'no answer, and a reset',
     steps: [c(cmd('BLPOP', 'q', '0'))],
     expect: ['BLPOP NO_RESPONSE'],

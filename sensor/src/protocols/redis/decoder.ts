@@ -4,14 +4,13 @@ import { sanitiseMessage } from '../../redact/message.js';
 import { type Connection, type Decoder, type DecoderOptions, Direction, type Input } from '../decoder.js';
 import type { Exchange } from '../exchange.js';
 import { Effect, ReplyKind } from './commands.js';
-import { KIND, Lost, Pairing, writeDatabase } from './pairing.js';
+import { EFFECT_BITS, KIND, Lost, Pairing, writeDatabase } from './pairing.js';
 import { ReplyReader, type ReplySink } from './replies.js';
 import { RequestReader, type RequestSink } from './requests.js';
 import { findCommand, findReply } from './resync.js';
 import { REPLY_TYPES, Type } from './wire.js';
 
 /** In `Exchange.tag`: the command's effect, the confirmations it waits for, and the number in its first argument. */
-const EFFECT_BITS = 0xf;
 const CONFIRMATION = 0x10;
 const CONFIRMATIONS_MASK = 0xfff0;
 const MAX_CONFIRMATIONS = CONFIRMATIONS_MASK / CONFIRMATION;
@@ -271,8 +270,7 @@ export class RedisDecoder implements Decoder, ReplySink, RequestSink {
     }
     if (!this.pairing.uncertain) return true;
     const parked = this.connection.pool.take();
-    this.write(parked, reader, input, last, true);
-    parked.tag = KIND * kindOf(reader);
+    parked.tag = KIND * kindOf(reader) + this.write(parked, reader, input, last, false);
     this.pairing.park(parked);
     return true;
   }
@@ -360,8 +358,17 @@ export class RedisDecoder implements Decoder, ReplySink, RequestSink {
     }
   }
 
-  /** Writes what the reply says; `foreign` where nobody knows in whose words it says an error. */
-  private write(exchange: Exchange, reader: ReplyReader, input: Input, last: number, foreign: boolean): void {
+  /**
+   * Writes what the reply says; an error in whose words nobody knows where `foreign`. Answers how much of the
+   * detail is beyond that doubt, 0 for all of it.
+   */
+  private write(
+    exchange: Exchange,
+    reader: ReplyReader,
+    input: Input,
+    last: number,
+    foreign: boolean,
+  ): number {
     const { type, elements } = reader;
     exchange.responseStartNs = reader.startNs;
     exchange.responseFirstSegment = reader.startSegment;
@@ -371,10 +378,12 @@ export class RedisDecoder implements Decoder, ReplySink, RequestSink {
     exchange.missingBytes += reader.missing;
     exchange.detail.raw(REPLY_TYPES[type]);
     if (elements >= 0) exchange.detail.uint(RedisTag.elementCount, elements);
-    if (type === Type.ERROR || type === Type.BULK_ERROR) {
-      writeError(exchange, reader.text, reader.textStart, reader.textEnd, foreign);
-      exchange.status = StatusValue.ERROR;
-    } else exchange.status = StatusValue.OK;
+    if (type !== Type.ERROR && type !== Type.BULK_ERROR) {
+      exchange.status = StatusValue.OK;
+      return 0;
+    }
+    exchange.status = StatusValue.ERROR;
+    return writeError(exchange, reader.text, reader.textStart, reader.textEnd, foreign);
   }
 }
 
@@ -471,7 +480,8 @@ const errorText = new WireWriter(1024);
 
 /**
  * `-WRONGTYPE Operation against …`: the first word is the code; what is quoted repeats arguments. Of `foreign`
- * words, which may repeat them without quotes, only those are kept that begin as the server's own.
+ * words, which may repeat them without quotes, only those are kept that begin as the server's own. Answers how
+ * much of the detail is there without the words, 0 where they are the server's.
  */
 function writeError(
   exchange: Exchange,
@@ -479,7 +489,7 @@ function writeError(
   start: number,
   end: number,
   foreign: boolean,
-): void {
+): number {
   let stop = start;
   while (stop < end && isCodeByte(bytes[stop])) stop++;
   let at = start;
@@ -490,17 +500,20 @@ function writeError(
     at = Math.min(stop + 1, end);
   } else exchange.envelope.raw(ERROR_TYPE);
   let free = end;
-  if (foreign && !OWN_TEXT.some((text) => startsWith(bytes, at, end, text))) free = at;
+  const own = OWN_TEXT.some((text) => startsWith(bytes, at, end, text));
+  const before = own ? 0 : exchange.detail.length;
+  if (foreign && !own) free = at;
   for (const text of FREE_TEXT) free = Math.min(free, endOf(text, bytes, at, end));
   const message = sanitiseMessage(bytes, at, free);
   if (free === end) {
     if (message.length > 0) exchange.detail.text(RedisTag.errorMessage, message, 0, message.length);
-    return;
+    return before;
   }
   errorText.reset();
   errorText.raw(message);
   errorText.raw(UNKNOWN);
   exchange.detail.text(RedisTag.errorMessage, errorText.bytes, 0, errorText.length);
+  return before;
 }
 
 /** Position behind the first `text`; `end` where it is not there. */

@@ -13,7 +13,7 @@
 import { RedisTag, StatusValue } from '@packetd/proto';
 import type { Connection } from '../decoder.js';
 import { type Exchange, ExchangeQueue } from '../exchange.js';
-import { ReplyKind } from './commands.js';
+import { Effect, ReplyKind } from './commands.js';
 
 /** A pause after which everything is taken to have been answered. */
 const QUIET_NS = 1e9;
@@ -24,6 +24,10 @@ const SURE_TURNS = 16;
 /** In `Exchange.tag`: the `ReplyKind`s that a command can give, or the one that a reply is. */
 export const KIND = 0x10000;
 const KINDS_MASK = 0xff;
+/** In a command's tag: its `Effect`. */
+export const EFFECT_BITS = 0xf;
+/** In a reply's tag: how much of its detail is no text of an error; 0 where that is the server's. */
+const TEXT_AT = 0xffff;
 
 /** What is missing. */
 export const Lost = { COMMANDS: 1, REPLIES: 2 } as const;
@@ -272,7 +276,9 @@ export class Pairing {
 
 function merge(command: Exchange, reply: Exchange): void {
   command.envelope.raw(reply.envelope.bytes, 0, reply.envelope.length);
-  command.detail.raw(reply.detail.bytes, 0, reply.detail.length);
+  const textAt = (command.tag & EFFECT_BITS) === Effect.FOREIGN ? reply.tag & TEXT_AT : 0;
+  command.detail.raw(reply.detail.bytes, 0, textAt === 0 ? reply.detail.length : textAt);
+  if (textAt > 0) command.detail.string(RedisTag.errorMessage, '?');
   command.responseStartNs = reply.responseStartNs;
   command.responseEndNs = reply.responseEndNs;
   command.responseFirstSegment = reply.responseFirstSegment;
