@@ -295,6 +295,35 @@ const CASES: Case[] = [
     handOver: 'opaque',
   },
   {
+    name: 'a snapshot without a length, to SYNC',
+    steps: [c(cmd('SYNC')), s('$EOF:c8ab9cbbd49d1e9a1c2dcbd17a8a2a9f3f7d9a53\r\n')],
+    expect: ['SYNC OK bulk_string'],
+    handOver: 'opaque',
+  },
+  {
+    // valkey-server 9.1.2 with dual-channel-replication-enabled, on the connection for the snapshot.
+    name: 'a snapshot on a connection of its own',
+    steps: [
+      c(cmd('REPLCONF', 'rdb-channel', '1')),
+      s('+OK\r\n'),
+      c(cmd('SYNC')),
+      s('$ENDOFF:51 1d4f08d6421d781de8bdf774aa7ed7a7e91765f2 0 12\r\n'),
+    ],
+    expect: ['REPLCONF OK simple_string', 'SYNC OK bulk_string'],
+    handOver: 'opaque',
+  },
+  {
+    name: 'and on the other connection the stream begins with the second PSYNC',
+    steps: [
+      c(cmd('PSYNC', '?', '-1')),
+      s('+DUALCHANNELSYNC\r\n'),
+      c(cmd('PSYNC', '1d4f08d6421d781de8bdf774aa7ed7a7e91765f2', '52')),
+      s('+CONTINUE 1d4f08d6421d781de8bdf774aa7ed7a7e91765f2\r\n'),
+    ],
+    expect: ['PSYNC OK simple_string', 'PSYNC OK simple_string'],
+    handOver: 'opaque',
+  },
+  {
     name: 'MONITOR is a stream, not answers',
     steps: [
       c(cmd('MONITOR')),

@@ -329,6 +329,7 @@ export class RedisDecoder implements Decoder, ReplySink, RequestSink {
         this.monitoring = true;
         return true;
       case Effect.REPLICATE:
+        if (DUAL_CHANNEL.compare(reader.text, reader.textStart, reader.textEnd) === 0) return true;
         this.connection.handOver('opaque');
         return false;
       case Effect.SELECT:
@@ -411,6 +412,8 @@ function kindOf(reader: ReplyReader): number {
 }
 
 const QUEUED = Buffer.from('QUEUED', 'latin1');
+/** Valkey to PSYNC: the snapshot comes on another connection, and here the replica asks once more. */
+const DUAL_CHANNEL = Buffer.from('DUALCHANNELSYNC', 'latin1');
 
 const Push = {
   OTHER: 0,
