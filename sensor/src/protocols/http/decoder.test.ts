@@ -281,6 +281,28 @@ const CASES: Case[] = [
     ],
     expect: ['GET /a 200 OK', 'GET /a 200 OK'],
   },
+  // RFC 9112 section 6.3: the server answers 400 (Node, or 501: nginx, Go) and closes.
+  ...['Transfer-Encoding: xchunked', 'Transfer-Encoding: chunked, gzip', 'Content-Length: 7'].map(
+    (field): Case => {
+      const request = `POST /p HTTP/1.1\r\n${field}\r\nContent-Length: 5\r\n\r\nhello\r\nGET /b HTTP/1.1\r\n\r\n`;
+      return {
+        name: `a request that nobody can delimit is the last: ${field}`,
+        steps: [c(request), s('HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n'), fin(1), fin(0)],
+        expect: ['POST /p 400 ERROR'],
+        check: (_, [r]) => assert.equal(r.client?.bytes, BigInt(request.length)),
+      };
+    },
+  ),
+  {
+    name: 'a response whose last coding is not chunked: until close',
+    steps: [
+      c(GET),
+      s('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: gzip\r\n\r\n5\r\nhello'),
+      fin(1),
+    ],
+    expect: ['GET /a 200 OK'],
+    check: ([d]) => assert.equal(d.responseBodyBytes, 8n),
+  },
   {
     name: 'Transfer-Encoding beats Content-Length',
     steps: [

@@ -44,6 +44,7 @@ import {
   HT,
   isVersion,
   LF,
+  listEndsWith,
   listHas,
   MAX_CHUNK_LINE_BYTES,
   MAX_HEAD_BYTES,
@@ -508,7 +509,8 @@ export class HttpDecoder implements Decoder {
         break;
       }
       case Field.TRANSFER_ENCODING:
-        if (listHas(bytes, start, end, CHUNKED)) message.chunked = true;
+        // It delimits the body as the last coding only (RFC 9112 section 6.3).
+        if (end > start) message.chunked = listEndsWith(bytes, start, end, CHUNKED);
         if (end > start && !listHas(bytes, start, end, IDENTITY)) message.coded = true;
         break;
       case Field.UPGRADE:
@@ -616,10 +618,10 @@ export class HttpDecoder implements Decoder {
       }
       message.remaining = message.contentLength;
       message.state = State.LENGTH;
-    } else if (message.isRequest) {
-      // Nothing, or what nobody can delimit: then the next start line is looked for.
+    } else if (message.isRequest && !message.coded && message.contentLength !== BAD_LENGTH) {
       this.complete(message);
     } else {
+      // A request like this is refused, and the connection closed: no other one follows (RFC 9112 section 6.3).
       message.state = State.UNTIL_CLOSE;
     }
   }
