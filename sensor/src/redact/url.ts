@@ -8,7 +8,10 @@ import { hasSecretWord, isJwt, isSecretName, isSeparator, isWord, REDACTED, word
 const REDACTED_BYTES = Buffer.from(REDACTED, 'latin1');
 
 /** Parameters that are secrets beyond the names that headers have: one-time secrets of OAuth (RFC 6749 section 10.12). */
-const SECRET_PARAMETERS = words('code state nonce');
+const SECRET_PARAMETERS = words('code state nonce cardno ccno accountno');
+
+/** What makes a secret of a name as one of its parts: `user[pass]`, `card-cvv`, `customerSsn`. */
+const SECRET_PARTS = words('pass pwd pw pin otp totp hmac ssn cvv cvv2 cvc cvc2 cvn csc ccn pan iban');
 
 /** Longest parameter name that is looked at; a longer one is taken for a secret. */
 const MAX_NAME_BYTES = 256;
@@ -18,6 +21,8 @@ const normal = new Uint8Array(MAX_NAME_BYTES);
 export function isSecretParameter(bytes: Uint8Array, start: number, end: number): boolean {
   if (end - start > MAX_NAME_BYTES) return true;
   let length = 0;
+  let part = 0;
+  let wasLower = false;
   for (let i = start; i < end; i++) {
     let byte = bytes[i];
     if (byte === 0x25 && i + 2 < end) {
@@ -28,11 +33,20 @@ export function isSecretParameter(bytes: Uint8Array, start: number, end: number)
         i += 2;
       }
     }
-    if (isSeparator(byte) || byte === 0x2b) continue;
-    normal[length++] = byte >= 0x41 && byte <= 0x5a ? byte | 0x20 : byte;
+    const separates = isSeparator(byte) || byte === 0x2b;
+    const isUpper = byte >= 0x41 && byte <= 0x5a;
+    if (separates || (isUpper && wasLower)) {
+      if (isWord(normal, part, length, SECRET_PARTS)) return true;
+      part = length;
+    }
+    wasLower = !separates && !isUpper;
+    if (!separates) normal[length++] = isUpper ? byte | 0x20 : byte;
   }
   return (
-    isWord(normal, length, SECRET_PARAMETERS) || isSecretName(normal, length) || hasSecretWord(normal, length)
+    isWord(normal, part, length, SECRET_PARTS) ||
+    isWord(normal, 0, length, SECRET_PARAMETERS) ||
+    isSecretName(normal, length) ||
+    hasSecretWord(normal, length)
   );
 }
 
