@@ -18,6 +18,7 @@ import { END_SIGNALS, waitForEnd } from './end.js';
 import { fail, UserError } from './fail.js';
 import { ledgerMetrics } from './ledger-metrics.js';
 import { type LeveledLog, makeLog } from './log.js';
+import { print } from './output/print.js';
 import { textLines } from './output/text.js';
 import { collectorConfig, decoderOptions, liveOptions, serverConfig } from './settings.js';
 import { VERSION } from './version.js';
@@ -154,8 +155,14 @@ export function onHangup(file: string | undefined, log: LeveledLog, reopen: () =
 }
 
 function liveList(): BatchOutput {
+  let ended = false;
+  const end = () => {
+    if (!ended) process.kill(process.pid, 'SIGINT');
+    ended = true;
+  };
   const lines = textLines((bytes, length) => {
-    process.stdout.write(bytes.slice(0, length));
+    // As Ctrl-C: what was captured still goes to the outputs.
+    if (!ended) print(bytes.slice(0, length), end);
   });
   return {
     batch(bytes, length) {

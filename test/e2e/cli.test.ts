@@ -1,6 +1,7 @@
 /** The command line as a user meets it: what works, and what a mistake is told. */
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -97,6 +98,21 @@ describe('packetd watch', () => {
     ]);
     assert.equal(out.toString(), '{ 0\n');
   });
+
+  for (const command of ['config collector', 'ifaces', 'version', '--help']) {
+    it(`ends quietly when nobody reads: ${command}`, async () => {
+      const child = spawn(process.execPath, [PACKETD, ...command.split(' ')], {
+        stdio: ['ignore', 'pipe', 'pipe'],
+      });
+      child.stdout.destroy();
+      let err = '';
+      child.stderr.on('data', (piece: Buffer) => {
+        err += piece.toString();
+      });
+      const [code] = await once(child, 'close');
+      assert.deepEqual([code, err], [0, '']);
+    });
+  }
 
   it('writes documents to a rotated file', async () => {
     const file = join(directory, 'roundtrips.ndjson');
