@@ -274,6 +274,23 @@ describe('agent, JetStream and collector', { skip }, () => {
     }
   });
 
+  it('ends while NATS is away', async () => {
+    const consuming = await collector();
+    let log = '';
+    consuming.stderr!.on('data', (piece: Buffer) => {
+      log += piece.toString();
+    });
+    await stopBackend(server);
+    try {
+      while (!log.includes('is lost')) await sleep(20);
+      await end(consuming, 'SIGTERM');
+      assert.equal(consuming.exitCode, 0, log);
+      assert.match(log, /"ended"/);
+    } finally {
+      server = await startNats();
+    }
+  });
+
   it('goes on in new files at SIGHUP', async () => {
     const [documents, text] = ['moved.ndjson', 'moved.log'].map((name) => join(directory, name));
     const consumer = await start(
