@@ -123,6 +123,8 @@ function refuseContradictions(text: (key: string) => string): void {
 /** What to do about what waiting does not cure: refused logins, missing permissions; empty for anything else. */
 function fixOf(error: unknown): string {
   for (let at = error; at instanceof Error; at = at.cause) {
+    // A login that took too long: a busy server, or a busy host here.
+    if (/authentication timeout/i.test(at.message)) return '';
     if (at instanceof errors.AuthorizationError || at instanceof errors.UserAuthenticationExpiredError)
       return 'check nats.user and nats.password, nats.token or nats.credentials';
     if (at instanceof errors.PermissionViolationError) return "give packetd's user this permission";
