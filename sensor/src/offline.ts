@@ -4,6 +4,12 @@ import { Count, type Ledger } from './ledger.js';
 import { Pipeline, type PipelineOptions } from './pipeline.js';
 import type { BatchOutput } from './protocols/records.js';
 
+/**
+ * Connections followed at once, fewer than live: a file shall need little memory, whatever is in it. The one
+ * that was silent for longest gives way, and is joined anew when it goes on.
+ */
+const MAX_CONNECTIONS = 8192;
+
 /** Let the event loop run (signals, closed pipes) after this many blocks of frames. */
 const POLLS_PER_TURN = 64;
 
@@ -22,7 +28,8 @@ export async function decodeFile(
   } = {},
 ): Promise<Ledger> {
   const engine = await openFile(path, { warn: options.warn });
-  const pipeline = new Pipeline(engine.clock, output, options, options.ledger);
+  const tcp = { maxConnections: MAX_CONNECTIONS, ...options.tcp };
+  const pipeline = new Pipeline(engine.clock, output, { ...options, tcp }, options.ledger);
   try {
     let polls = 0;
     while (!options.signal?.aborted && engine.poll(pipeline, 0)) {
