@@ -160,9 +160,23 @@ export class LiveCapture {
 
   /** The package cap calls back on the main thread only, so its pipeline runs there too. */
   private async startInThisThread(): Promise<void> {
+    const { interfaces, workers, promiscuous, rules, ringMebibytes } = this.options;
+    if (workers > 1)
+      throw new CaptureError(
+        'NOT_SUPPORTED',
+        `the engine cap has one thread, not ${workers}; leave workers at 1`,
+      );
+    if (!promiscuous)
+      throw new CaptureError('NOT_SUPPORTED', 'the engine cap is always promiscuous; leave no-promisc out');
     const { openCap, rulesExpression } = await import('./capture/cap.js');
-    const device = this.options.interfaces === 'any' ? 'any' : this.interfaces[0].name;
-    const engine = await openCap({ device, filter: rulesExpression(this.options.rules, this.ruleOptions()) });
+    // Of Linux only: a device of libpcap that is all of them.
+    const any = interfaces === 'any' && process.platform === 'linux';
+    const engine = await openCap({
+      devices: any ? ['any'] : this.interfaces.map(({ name }) => name),
+      filter: rulesExpression(rules, this.ruleOptions()),
+      filterWithoutVlan: rulesExpression(rules, this.ruleOptions(), false),
+      kernelBufferBytes: ringMebibytes === undefined ? undefined : ringMebibytes * 2 ** 20,
+    });
     const ledger = new Ledger(PROTOCOL_NAMES);
     const pipeline = new Pipeline(engine.clock, this.output, this.pipelineOptions(), ledger);
     const timer = setInterval(() => {

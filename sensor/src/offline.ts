@@ -1,8 +1,15 @@
 /** Runs a capture file through a pipeline in the calling thread, as fast as it decodes. */
 import { nameOf, openFile } from './capture/file.js';
+import type { TcpOptions } from './flow/tcp.js';
 import { Count, type Ledger } from './ledger.js';
 import { Pipeline, type PipelineOptions } from './pipeline.js';
 import type { BatchOutput } from './protocols/records.js';
+
+/**
+ * Lower limits than live: a file shall need little memory, whatever is in it. The connection that was silent for
+ * longest gives way, and is joined anew when it goes on.
+ */
+const TCP_OPTIONS: Partial<TcpOptions> = { maxConnections: 8192, maxTotalHoldBytes: 16 << 20 };
 
 /** Let the event loop run (signals, closed pipes) after this many blocks of frames. */
 const POLLS_PER_TURN = 64;
@@ -22,7 +29,8 @@ export async function decodeFile(
   } = {},
 ): Promise<Ledger> {
   const engine = await openFile(path, { warn: options.warn });
-  const pipeline = new Pipeline(engine.clock, output, options, options.ledger);
+  const tcp = { ...TCP_OPTIONS, ...options.tcp };
+  const pipeline = new Pipeline(engine.clock, output, { ...options, tcp }, options.ledger);
   try {
     let polls = 0;
     while (!options.signal?.aborted && engine.poll(pipeline, 0)) {

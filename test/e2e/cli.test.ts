@@ -315,6 +315,16 @@ describe('a mistake is told in one sentence', () => {
       ['watch', '--pcap-file', capture, `--${name}`, '5'],
       new RegExp(`--${name} needs --roundtrips\\.file`),
     ]),
+    [
+      'several threads of an engine that has one',
+      ['watch', '--ifaces', 'lo', '--engine', 'cap', '--workers', '2'],
+      /the engine cap has one thread, not 2; leave workers at 1/,
+    ],
+    [
+      'an engine that is always promiscuous',
+      ['watch', '--ifaces', 'lo', '--engine', 'cap', '--no-promisc'],
+      /the engine cap is always promiscuous; leave no-promisc out/,
+    ],
     ['an unknown engine', ['watch', '--engine', 'pfring'], /^packetd: option '--engine/],
   ];
   for (const [name, args, expected] of cases) {

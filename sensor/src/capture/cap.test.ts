@@ -10,6 +10,15 @@ describe('rulesExpression', () => {
     { protocol: 'http', ports: [80, 8080], host: '10.0.0.1' },
     { protocol: 'dns', ports: [53], host: '' },
   ];
+  for (const link of ['LINUX_SLL', 'RAW']) {
+    it(`libpcap compiles it for links without VLANs: ${link}`, { skip }, () => {
+      for (const some of [null, rules]) {
+        const expression = rulesExpression(some, { keepTunnels: true }, false);
+        const { status, stderr } = spawnSync('tcpdump', ['-y', link, '-d', expression], { encoding: 'utf8' });
+        assert.equal(status, 0, `${expression}: ${stderr}`);
+      }
+    });
+  }
   for (const [title, expression] of [
     ['all', rulesExpression(null, { keepTunnels: true })],
     ['rules', rulesExpression(rules, { keepTunnels: false })],
@@ -28,7 +37,7 @@ describe('rulesExpression', () => {
 });
 
 it('a device that does not exist, or no package: an error that says what to do', async () => {
-  await assert.rejects(openCap({ device: 'missing0' }), (error: unknown) => {
+  await assert.rejects(openCap({ devices: ['missing0'] }), (error: unknown) => {
     assert.ok(error instanceof CaptureError);
     if (error.code === 'NOT_SUPPORTED') assert.match(error.message, /npm install cap/);
     else assert.ok(['NO_INTERFACE', 'NO_PERMISSION', 'SYSTEM'].includes(error.code));

@@ -9,6 +9,7 @@
  * - It tells no drops of the kernel. `kernelDropped` counts the frames that found the queue full.
  * - It works on the main thread only.
  * - It tells no wire length and captures 65535 bytes at most.
+ * - It is always promiscuous, but on the device any.
  */
 
 import { isMainThread } from 'node:worker_threads';
@@ -16,11 +17,13 @@ import { EXTENSION_HEADERS, type Rule, type RuleOptions, TUNNEL_PORTS, TUNNEL_PR
 import { CaptureError, Clock, type Engine, Frame, type FrameHandler, LinkType } from './engine.js';
 
 export interface CapOptions {
-  /** Name of the device, as libpcap has it. */
-  device: string;
+  /** Names of the devices, as libpcap has them. */
+  devices: readonly string[];
   /** pcap-filter(7) expression; all packets when absent. */
   filter?: string;
-  /** The buffer of libpcap. Default 10 MiB. */
+  /** The same for links without VLANs, of which libpcap takes no filter that names them. */
+  filterWithoutVlan?: string;
+  /** The buffer of libpcap for each device. Default 10 MiB. */
   kernelBufferBytes?: number;
 }
 
@@ -59,33 +62,50 @@ export async function openCap(options: CapOptions): Promise<Engine> {
     );
   }
   const { Cap } = await loadCap();
+  const engine = new CapEngine();
+  try {
+    for (const device of options.devices) engine.add(...openSession(Cap, device, options));
+  } catch (error) {
+    engine.close();
+    throw error;
+  }
+  return engine;
+}
+
+function openSession(
+  Cap: CapModule['Cap'],
+  device: string,
+  options: CapOptions,
+  filter = options.filter ?? '',
+): [session: CapSession, packet: Uint8Array, linkType: number] {
   const session = new Cap();
   const packet = Buffer.alloc(PACKET_BYTES);
   let linkName: string;
   try {
     const bufferBytes = options.kernelBufferBytes ?? DEFAULT_KERNEL_BUFFER_BYTES;
-    linkName = session.open(options.device, options.filter ?? '', bufferBytes, packet);
+    linkName = session.open(device, filter, bufferBytes, packet);
     // Npcap only: hand over each packet at once.
     session.setMinBytes?.(0);
   } catch (cause) {
     failedSessions.push(session);
-    throw openError(options.device, cause);
+    const other = options.filterWithoutVlan ?? filter;
+    if (/no VLAN support/i.test(String(cause)) && other !== filter) {
+      return openSession(Cap, device, options, other);
+    }
+    throw openError(device, cause);
   }
   const linkType = linkTypes.get(linkName);
   if (linkType === undefined) {
     session.close();
-    throw new CaptureError(
-      'NOT_SUPPORTED',
-      `${options.device}: frames of link type ${linkName} cannot be read`,
-    );
+    throw new CaptureError('NOT_SUPPORTED', `${device}: frames of link type ${linkName} cannot be read`);
   }
-  return new CapEngine(session, packet, linkType);
+  return [session, packet, linkType];
 }
 
 /** The rules as pcap-filter(7) expression, with the meaning of `compileRules`; '' keeps everything. */
-export function rulesExpression(rules: readonly Rule[] | null, options: RuleOptions): string {
+export function rulesExpression(rules: readonly Rule[] | null, options: RuleOptions, vlans = true): string {
   const version = options.ipVersion === 4 ? 'ip' : options.ipVersion === 6 ? 'ip6' : '(ip or ip6)';
-  if (rules === null) return `${version} or vlan`;
+  if (rules === null) return vlans ? `${version} or vlan` : version;
   const kept = rules.map(({ ports, host }) => {
     const tests = ['(tcp or udp)'];
     if (ports.length > 0) tests.push(`(${ports.map((port) => `port ${port}`).join(' or ')})`);
@@ -101,7 +121,7 @@ export function rulesExpression(rules: readonly Rule[] | null, options: RuleOpti
     for (const port of TUNNEL_PORTS) kept.push(`udp dst port ${port}`);
   }
   // `vlan` shifts the offsets of all tests after it, so it comes last.
-  const vlan = options.keepTunnels ? ' or vlan' : '';
+  const vlan = options.keepTunnels && vlans ? ' or vlan' : '';
   return `(${version} and (${kept.join(' or ')}))${vlan}`;
 }
 
@@ -139,29 +159,34 @@ class CapEngine implements Engine {
   private readonly queue = new Uint8Array(QUEUE_BYTES);
   private readonly ends = new Uint32Array(QUEUE_FRAMES);
   private readonly timesNs = new Float64Array(QUEUE_FRAMES);
+  private readonly linkTypes = new Int32Array(QUEUE_FRAMES);
+  private readonly devices = new Int32Array(QUEUE_FRAMES);
+  private readonly sessions: CapSession[] = [];
   private queued = 0;
   private queuedBytes = 0;
   private closed = false;
 
-  constructor(
-    private readonly session: CapSession,
-    private readonly packet: Uint8Array,
-    linkType: number,
-  ) {
+  constructor() {
     this.frame.bytes = this.queue;
-    this.frame.linkType = linkType;
-    session.on('packet', (length) => this.enqueue(length));
+  }
+
+  /** Takes over a session that puts its packets into `packet`. */
+  add(session: CapSession, packet: Uint8Array, linkType: number): void {
+    const device = this.sessions.push(session) - 1;
+    session.on('packet', (length) => this.enqueue(packet, length, linkType, device));
   }
 
   /** Never waits, see above. */
   poll(handler: FrameHandler): boolean {
-    const { frame, counters, ends, timesNs } = this;
+    const { frame, counters, ends, timesNs, linkTypes, devices } = this;
     let start = 0;
     for (let index = 0; index < this.queued && !this.closed; index++) {
       frame.start = start;
       frame.end = ends[index];
       frame.wireLength = frame.end - start;
       frame.timeNs = timesNs[index];
+      frame.linkType = linkTypes[index];
+      frame.interfaceIndex = devices[index];
       start = frame.end;
       counters.frames++;
       counters.bytes += frame.wireLength;
@@ -176,16 +201,18 @@ class CapEngine implements Engine {
   close(): void {
     if (this.closed) return;
     this.closed = true;
-    this.session.close();
+    for (const session of this.sessions) session.close();
   }
 
-  private enqueue(length: number): void {
+  private enqueue(packet: Uint8Array, length: number, linkType: number, device: number): void {
     const end = this.queuedBytes + length;
     if (this.queued === QUEUE_FRAMES || end > QUEUE_BYTES) {
       this.counters.kernelDropped++;
       return;
     }
-    this.queue.set(length === PACKET_BYTES ? this.packet : this.packet.subarray(0, length), this.queuedBytes);
+    this.queue.set(length === PACKET_BYTES ? packet : packet.subarray(0, length), this.queuedBytes);
+    this.linkTypes[this.queued] = linkType;
+    this.devices[this.queued] = device;
     this.ends[this.queued] = end;
     this.timesNs[this.queued] = this.now();
     this.queued++;

@@ -7,25 +7,27 @@ import { createGunzip } from 'node:zlib';
 import { type GunzipJob, GunzipState, RING_BYTES, Slot } from './gunzip.js';
 
 const CHUNK_BYTES = 1 << 16;
+const OUTPUT_CHUNK_BYTES = 1 << 13;
 const RETRY_MS = 5;
 
 const { control, ring, descriptor, beginning } = workerData as GunzipJob;
-const stream = createGunzip({ chunkSize: CHUNK_BYTES });
+const stream = createGunzip({ chunkSize: OUTPUT_CHUNK_BYTES });
 stream.on('data', write);
 stream.once('error', (error: NodeJS.ErrnoException) =>
   finish(error.code === 'Z_BUF_ERROR' ? GunzipState.CUT : GunzipState.DAMAGED),
 );
 stream.once('end', () => finish(GunzipState.ENDED));
 
-for (let chunk = beginning; chunk.length > 0 && !stream.destroyed; chunk = readChunk()) {
-  await new Promise((resolve) => stream.write(chunk, resolve));
+const chunk = new Uint8Array(CHUNK_BYTES);
+for (let piece = beginning; piece.length > 0 && !stream.destroyed; piece = readChunk()) {
+  await new Promise((resolve) => stream.write(piece, resolve));
   // An error at the end would throw away what is not yet delivered.
   while (stream.readableLength > 0 && !stream.destroyed) await setImmediate();
 }
 stream.end();
 
+/** The same memory each time: what is in it was decompressed when the next is read. */
 function readChunk(): Uint8Array {
-  const chunk = new Uint8Array(CHUNK_BYTES);
   for (;;) {
     try {
       return chunk.subarray(0, readSync(descriptor, chunk, 0, CHUNK_BYTES, null));
@@ -37,8 +39,8 @@ function readChunk(): Uint8Array {
   }
 }
 
-function write(chunk: Uint8Array): void {
-  for (let done = 0; done < chunk.length; ) {
+function write(output: Uint8Array): void {
+  for (let done = 0; done < output.length; ) {
     const written = control[Slot.WRITTEN];
     const read = Atomics.load(control, Slot.READ);
     const free = RING_BYTES - ((written - read) >>> 0);
@@ -47,8 +49,8 @@ function write(chunk: Uint8Array): void {
       continue;
     }
     const at = written & (RING_BYTES - 1);
-    const count = Math.min(free, chunk.length - done, RING_BYTES - at);
-    ring.set(chunk.subarray(done, done + count), at);
+    const count = Math.min(free, output.length - done, RING_BYTES - at);
+    ring.set(output.subarray(done, done + count), at);
     done += count;
     Atomics.store(control, Slot.WRITTEN, (written + count) | 0);
     Atomics.notify(control, Slot.WRITTEN);

@@ -38,7 +38,11 @@ class GunzipSource implements ByteSource {
   constructor(compressed: ByteSource & { descriptor?: number }, beginning: Uint8Array) {
     const { control, ring } = this;
     const job: GunzipJob = { control, ring, descriptor: compressed.descriptor ?? -1, beginning };
-    this.worker = new Worker(new URL('./gunzip-worker.js', import.meta.url), { workerData: job });
+    this.worker = new Worker(new URL('./gunzip-worker.js', import.meta.url), {
+      workerData: job,
+      // Its garbage is small objects with large buffers: it has to be looked for often.
+      resourceLimits: { maxYoungGenerationSizeMb: 1 },
+    });
     this.worker.unref();
     this.worker.once('exit', () => compressed.close());
   }

@@ -233,9 +233,11 @@ export interface Aged<T> {
 /** Items in the order in which they were added. */
 export class AgeList<T extends Aged<T>> {
   oldest: T | null = null;
+  size = 0;
   private newest: T | null = null;
 
   add(item: T): void {
+    this.size++;
     item.older = this.newest;
     item.newer = null;
     if (this.newest === null) this.oldest = item;
@@ -244,6 +246,7 @@ export class AgeList<T extends Aged<T>> {
   }
 
   remove(item: T): void {
+    this.size--;
     if (item.older === null) this.oldest = item.newer;
     else item.older.newer = item.newer;
     if (item.newer === null) this.newest = item.older;

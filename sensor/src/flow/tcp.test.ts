@@ -461,6 +461,18 @@ const CASES: Case[] = [
     counters: { closedEvicted: 1 },
   },
   {
+    title: 'one SYN too many: the oldest half-open one goes, none that is open',
+    options: { maxHalfOpen: 1 },
+    segments: [
+      ...HANDSHAKE,
+      { flags: 'S', seq: 1, client: { address: 77, port: 2000 } },
+      { flags: 'S', seq: 1, client: { address: 78, port: 2000 } },
+      { seq: 101, ack: 501, data: 'x' },
+    ],
+    up: ['0 x', `close ${END}`],
+    counters: { closedEvicted: 1, closedEnd: 2 },
+  },
+  {
     title: 'packets from an endpoint to itself, and SYN with FIN, are no connection',
     segments: [
       { seq: 1, data: 'x', client: { address: 5, port: 80 }, server: { address: 5, port: 80 } },
@@ -491,6 +503,24 @@ for (const row of CASES) {
     assert.equal(tracker.size, 0);
   });
 }
+
+test('floods leave no more behind than the limits', () => {
+  const recorder = new Recorder();
+  const tracker = new TcpTracker(recorder, { maxHalfOpen: 100, maxClosed: 50 });
+  for (let i = 0; i < 5000; i++) {
+    const client = { address: 1000 + i, port: 2000 };
+    tracker.packet(segment({ flags: 'S', seq: 1, client }));
+    assert.ok(tracker.size <= 150);
+  }
+  for (let i = 0; i < 5000; i++) {
+    const client = { address: 10_000 + i, port: 2000 };
+    tracker.packet(segment({ flags: 'S', seq: 1, client }));
+    tracker.packet(segment({ flags: 'S.', seq: 1, ack: 2, client, from: 'server' }));
+    tracker.packet(segment({ flags: 'R.', seq: 2, ack: 2, client, from: 'server' }));
+    assert.ok(tracker.size <= 151);
+  }
+  assert.equal(tracker.counters.closedRst, 5000);
+});
 
 test('a skipped connection is asked for once and its bytes are counted', () => {
   const recorder = new Recorder();

@@ -19,6 +19,10 @@ import { AgeList, TupleTable } from './table.js';
 export interface TcpOptions extends ReassemblyOptions {
   /** The oldest goes when there is one more. */
   readonly maxConnections: number;
+  /** The same of those of which a handshake is all that was seen, or less: floods of SYNs are cheap. */
+  readonly maxHalfOpen: number;
+  /** The same of those that are over and remembered. */
+  readonly maxClosed: number;
   /** A connection without a packet for so long is over. */
   readonly idleNs: number;
   /** The same while only one side was seen and no payload. */
@@ -37,6 +41,8 @@ export interface TcpOptions extends ReassemblyOptions {
 
 export const DEFAULT_TCP_OPTIONS: TcpOptions = {
   maxConnections: 200_000,
+  maxHalfOpen: 16_384,
+  maxClosed: 8192,
   idleNs: 300e9,
   halfOpenIdleNs: 30e9,
   lingerNs: 10e9,
@@ -277,6 +283,7 @@ export class TcpTracker {
     const { flags } = p;
     connection.reset(p.timeNs, p.ipVersion);
     this.halfOpen.add(connection);
+    if (this.halfOpen.size > this.options.maxHalfOpen) this.end(this.halfOpen.oldest!, p.timeNs);
     let fromOpener: boolean;
     if ((flags & TcpFlag.SYN) !== 0) {
       this.counters.connectionsOpened++;
@@ -529,8 +536,12 @@ export class TcpTracker {
     }
     const oldest = this.halfOpen.oldest ?? this.open.oldest;
     if (oldest === null) return;
-    this.close(oldest, CloseReason.EVICTED, timeNs);
-    this.forget(oldest);
+    this.end(oldest, timeNs);
+  }
+
+  private end(connection: TcpConnection, timeNs: number): void {
+    this.close(connection, CloseReason.EVICTED, timeNs);
+    this.forget(connection);
   }
 
   private close(connection: TcpConnection, reason: CloseReason, timeNs: number): void {
@@ -564,6 +575,7 @@ export class TcpTracker {
     connection.listedNs = timeNs;
     this.closed.add(connection);
     handler?.close(reason, timeNs);
+    if (this.closed.size > this.options.maxClosed) this.forget(this.closed.oldest!);
   }
 
   /** Frees the entry of a closed connection. */

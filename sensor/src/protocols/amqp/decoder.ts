@@ -63,11 +63,13 @@ class Half {
   lost = false;
 }
 
+/** Read and written in one go. */
+const trace = new TraceReader();
+
 export class AmqpDecoder implements Decoder {
   private readonly halves: readonly [Half, Half] = [new Half(), new Half()];
   private readonly channels = new Map<number, Channel>();
   private readonly args = new Arguments();
-  private readonly trace = new TraceReader();
   private last: Channel | null = null;
   private waiting = 0;
   /** The virtual host as a field of the record; empty where it was not seen. */
@@ -453,8 +455,8 @@ export class AmqpDecoder implements Decoder {
     content.remaining = size;
     count(exchange, direction, stop + 1 - at);
     exchange.detail.uint(AmqpTag.bodyBytes, size);
-    writeProperties(exchange, this.trace, bytes, payload, stop);
-    this.trace.write(exchange.envelope);
+    writeProperties(exchange, trace, bytes, payload, stop);
+    trace.write(exchange.envelope);
     if (size === 0) this.contentEnd(content, input.timeAt(stop), input.segmentAt(stop), direction);
   }
 

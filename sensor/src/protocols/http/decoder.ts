@@ -96,6 +96,9 @@ const WAIT = -1;
 /** Takes a folded value while its line ends are made spaces; grows up to MAX_HEAD_BYTES. */
 let unfolded = new Uint8Array(1024);
 
+/** Trace contexts are read in the time of a head, so few are needed, and they are large. */
+const freeTraces: TraceReader[] = [];
+
 /** What a request that asks for h2c says. */
 interface Upgrade {
   readonly exchange: Exchange;
@@ -109,7 +112,8 @@ export class HttpDecoder implements Decoder {
   private readonly client: Message;
   private readonly server: Message;
   private readonly queue = new ExchangeQueue();
-  private readonly trace = new TraceReader();
+  /** Of the request at hand, if it has trace headers. */
+  private trace: TraceReader | null = null;
   /** Its response is whole, its request is not. */
   private early: Exchange | null = null;
   /** Two requests were seen in flight. */
@@ -555,7 +559,10 @@ export class HttpDecoder implements Decoder {
         break;
       case Field.TRACE:
         message.plain = false;
-        if (message.isRequest && exchange !== null) this.trace.take(name.trace, bytes, start, end);
+        if (message.isRequest && exchange !== null) {
+          this.trace ??= freeTraces.pop() ?? new TraceReader();
+          this.trace.take(name.trace, bytes, start, end);
+        }
         break;
       case Field.URL:
         url = true;
@@ -593,7 +600,7 @@ export class HttpDecoder implements Decoder {
     const exchange = message.exchange;
     if (message.isRequest) {
       if (exchange !== null) {
-        this.trace.write(exchange.envelope);
+        this.endTrace(exchange);
         if ((exchange.tag & UPGRADE_H2C) !== 0) this.keepUpgrade(exchange, message.headBytes);
         exchange.detail.uint(HttpTag.requestHeaderBytes, message.headBytes);
         if ((exchange.tag & CONNECT) !== 0) {
@@ -858,7 +865,7 @@ export class HttpDecoder implements Decoder {
   /** No more of this request will come. */
   private closeRequest(exchange: Exchange): void {
     this.client.exchange = null;
-    this.trace.reset();
+    this.endTrace(null);
     exchange.tag &= ~OPEN;
     if (this.early === exchange) {
       this.early = null;
@@ -873,7 +880,7 @@ export class HttpDecoder implements Decoder {
       exchange.missingBytes += missingBytes;
       exchange.tag |= BROKEN;
       if (message.isRequest) {
-        this.trace.write(exchange.envelope);
+        this.endTrace(exchange);
         this.closeRequest(exchange);
       } else {
         message.exchange = null;
@@ -926,6 +933,15 @@ export class HttpDecoder implements Decoder {
     }
   }
 
+  /** Writes the request's trace context where there is somebody to have it. */
+  private endTrace(exchange: Exchange | null): void {
+    if (this.trace === null) return;
+    if (exchange !== null) this.trace.write(exchange.envelope);
+    else this.trace.reset();
+    freeTraces.push(this.trace);
+    this.trace = null;
+  }
+
   private abandon(exchange: Exchange): void {
     exchange.status = StatusValue.INCOMPLETE;
     this.release(exchange);
@@ -934,7 +950,7 @@ export class HttpDecoder implements Decoder {
   private release(exchange: Exchange): void {
     if (this.client.exchange === exchange) {
       this.client.exchange = null;
-      this.trace.reset();
+      this.endTrace(null);
     }
     if ((exchange.tag & BROKEN) !== 0 && exchange.status !== StatusValue.RESET) {
       exchange.status = StatusValue.INCOMPLETE;
