@@ -549,6 +549,12 @@ const CASES: Case[] = [
     expect: Array.from({ length: 20 }, (_, n) => (n % 9 === 0 ? 'INCR OK integer' : 'GET OK bulk_string')),
   },
   {
+    name: 'all there is of a connection is one command and its reply',
+    fromStart: false,
+    steps: [c(cmd('GET', 'a')), s('-NOAUTH Authentication required.\r\n')],
+    expect: ['GET ERROR error NOAUTH'],
+  },
+  {
     name: 'joined in its midst: a client that may always have one more in flight',
     fromStart: false,
     steps: Array.from({ length: 20 }, () => [c(cmd('GET', 'a')), s('$1\r\nx\r\n')]).flat(),

@@ -59,6 +59,8 @@ export class Pairing {
   private readonly replies = new ExchangeQueue();
   /** Bits of `Lost`; 0 where pairing is sure. */
   private lost: number;
+  /** Pairing is held off for more than that the connection was joined in its midst. */
+  private gapped = false;
   /** Commands at the head of the queue that came before the gap: their replies come first. */
   private sure = 0;
   /** Commands that came after the last gap: none of them was answered in it. */
@@ -278,6 +280,7 @@ export class Pairing {
     }
     this.restart();
     this.after = 0;
+    this.gapped = true;
     this.lost |= lost;
   }
 
@@ -306,7 +309,9 @@ export class Pairing {
 
   /** Does a client that the server answered last wait for nothing more, now that the connection or the capture ends? */
   private isOver(timeNs: number): boolean {
-    return this.clientLeft || timeNs - this.lastNs >= QUIET_NS || this.waits;
+    if (this.clientLeft || timeNs - this.lastNs >= QUIET_NS || this.waits) return true;
+    // All there is of the connection is something asked and as much answered.
+    return !this.gapped && this.heldOffTurns === 0;
   }
 
   /** Everything sent is answered: the last replies are those of the last commands. */
