@@ -37,8 +37,23 @@ export const ReplyKind = {
 
 const { STATUS, INTEGER, BULK, AGGREGATE } = ReplyKind;
 
-/** Replies of the commands whose documentation leaves no doubt. */
+/** Replies of the commands whose documentation leaves no doubt; a subcommand is joined to its command by a dot. */
 const REPLIES: readonly (readonly [kinds: number, names: string])[] = [
+  [
+    STATUS,
+    'ACL.SETUSER CLIENT.NO-EVICT CLIENT.NO-TOUCH CLIENT.SETINFO CLIENT.SETNAME CLIENT.TRACKING CONFIG.RESETSTAT CONFIG.SET ' +
+      'FUNCTION.FLUSH MIGRATE SCRIPT.FLUSH XGROUP.CREATE XGROUP.SETID',
+  ],
+  [
+    INTEGER,
+    'CLIENT.ID CLUSTER.KEYSLOT COMMAND.COUNT MEMORY.USAGE OBJECT.IDLETIME OBJECT.REFCOUNT SLOWLOG.LEN',
+  ],
+  [BULK, 'CLIENT.GETNAME CLIENT.INFO CLIENT.LIST CLUSTER.INFO CLUSTER.NODES FUNCTION.LOAD SCRIPT.LOAD'],
+  [
+    AGGREGATE,
+    'CLUSTER.SHARDS CLUSTER.SLOTS COMMAND.DOCS COMMAND.INFO CONFIG.GET HELLO PUBSUB.CHANNELS PUBSUB.NUMSUB SCRIPT.EXISTS ' +
+      'SLOWLOG.GET XINFO.STREAM',
+  ],
   [
     STATUS,
     'ASKING AUTH BGREWRITEAOF BGSAVE DISCARD FLUSHALL FLUSHDB HMSET LSET LTRIM MSET MULTI PFMERGE PSETEX QUIT READONLY ' +
@@ -274,9 +289,13 @@ class CommandTable {
 
 const commands = new CommandTable(4096);
 
+/** What may answer a command; `name` as in `REPLIES`. */
+function kindsOf(name: string): number {
+  return REPLIES.find(([, names]) => names.split(' ').includes(name))?.[0] ?? ReplyKind.ANY;
+}
+
 function add(name: string, effect: Effect, first = 0, last = 0, step = 1, countAt = 0): Command {
-  const kinds = REPLIES.find(([, names]) => names.split(' ').includes(name))?.[0] ?? ReplyKind.ANY;
-  const command = new Command(name, 1, effect, first, last, step, countAt, true, kinds);
+  const command = new Command(name, 1, effect, first, last, step, countAt, true, kindsOf(name));
   commands.add(name, command);
   return command;
 }
@@ -294,7 +313,8 @@ for (const [name, list] of Object.entries(CONTAINERS)) {
   for (const [key, part] of [[0, plain] as const, [2, keyed] as const]) {
     for (const sub of part.trim().split(' ')) {
       if (sub === '') continue;
-      table.add(sub, new Command(`${name} ${sub}`, 2, container.effect, key, key, 1, 0, true, ReplyKind.ANY));
+      const kinds = kindsOf(`${name}.${sub}`);
+      table.add(sub, new Command(`${name} ${sub}`, 2, container.effect, key, key, 1, 0, true, kinds));
     }
   }
   container.subcommands = table;

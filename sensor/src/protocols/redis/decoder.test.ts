@@ -509,6 +509,7 @@ const CASES: Case[] = [
       s(':1\r\n'),
       c(cmd('TTL', 'c')),
       s(':2\r\n'),
+      { from: 0, fin: true },
     ],
     expect: ['GET INCOMPLETE', 'GET OK bulk_string', 'INCR OK integer', 'TTL OK integer'],
   },
@@ -521,6 +522,7 @@ const CASES: Case[] = [
         c(cmd('MGET', ...Array(n + 1).fill('k'))),
         s(`*${n + 1}\r\n${'$-1\r\n'.repeat(n + 1)}`),
       ]).flat(),
+      { from: 0, fin: true },
     ],
     expect: Array(20).fill('MGET OK array'),
     check: (details) =>
@@ -528,6 +530,35 @@ const CASES: Case[] = [
         details.map((d) => d.elementCount),
         Array.from({ length: 20 }, (_, n) => n + 1),
       ),
+  },
+  {
+    name: 'joined in its midst: a client that pauses for longer than the server takes waits for its replies',
+    fromStart: false,
+    steps: Array.from({ length: 20 }, (_, n) => [
+      { ...c(cmd('GET', 'a')), timeNs: (n + 1) * 1e8 },
+      { ...s('$1\r\nx\r\n'), timeNs: (n + 1) * 1e8 + 1e6 },
+    ]).flat(),
+    expect: Array(20).fill('GET OK bulk_string'),
+  },
+  {
+    name: 'joined in its midst: a client whose replies do not fit the commands before their own waits for them',
+    fromStart: false,
+    steps: Array.from({ length: 20 }, (_, n) =>
+      n % 9 === 0 ? [c(cmd('INCR', 'n')), s(':1\r\n')] : [c(cmd('GET', 'a')), s('$1\r\nx\r\n')],
+    ).flat(),
+    expect: Array.from({ length: 20 }, (_, n) => (n % 9 === 0 ? 'INCR OK integer' : 'GET OK bulk_string')),
+  },
+  {
+    name: 'all there is of a connection is one command and its reply',
+    fromStart: false,
+    steps: [c(cmd('GET', 'a')), s('-NOAUTH Authentication required.\r\n')],
+    expect: ['GET ERROR error NOAUTH'],
+  },
+  {
+    name: 'joined in its midst: a client that may always have one more in flight',
+    fromStart: false,
+    steps: Array.from({ length: 20 }, () => [c(cmd('GET', 'a')), s('$1\r\nx\r\n')]).flat(),
+    expect: Array(20).fill('GET INCOMPLETE'),
   },
   {
     name: 'joined in the middle of a pipeline: no reply goes to the command after its own',
@@ -575,6 +606,7 @@ const CASES: Case[] = [
       s(':1\r\n'),
       c(cmd('LLEN', 'c')),
       s(':2\r\n'),
+      { from: 0, fin: true },
     ],
     expect: ['INCR OK integer', 'LLEN OK integer'],
   },
@@ -596,6 +628,61 @@ for (const example of CASES) {
     assert.ok(!/hunter2|secret/.test(text));
   });
 }
+
+/** Deterministic numbers from 0 up to 1 (mulberry32). */
+function random(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let t = Math.imul(state ^ (state >>> 15), 1 | state);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+/**
+ * A client that sends ECHO of texts of all lengths, and with `ahead` as its chance while a command is unanswered,
+ * at most `window` of them; of the segments a share `lost` is a gap, from `firstLost` on.
+ */
+function echoes(seed: number, ahead: number, window: number, lost: number, firstLost: number): Step[] {
+  const next = random(seed);
+  const steps: Step[] = [];
+  const unanswered: string[] = [];
+  for (let i = 0; i < 1500; i++) {
+    const sends = unanswered.length === 0 || (unanswered.length < window && next() < ahead);
+    const text = sends ? 'x'.repeat(1 + Math.floor(next() * 900)) : unanswered.shift()!;
+    if (sends) unanswered.push(text);
+    const bytes = sends ? cmd('ECHO', text) : bulk(text);
+    const from = sends ? 0 : 1;
+    steps.push(next() < lost && i >= firstLost ? { from, gap: bytes.length } : { from, bytes });
+  }
+  return steps;
+}
+
+test('whatever is lost and however far ahead the client sends, no reply goes to the command of another', () => {
+  const ECHO_BYTES = cmd('ECHO', '').length - bulk('').length;
+  for (const window of [2, 3, 8]) {
+    for (const ahead of [0, 0.02, 0.1, 0.3, 0.6, 0.9, 1]) {
+      for (const fromStart of [true, false]) {
+        let right = 0;
+        for (let seed = 1; seed <= 8; seed++) {
+          const steps = echoes(seed, ahead, window, 0.02, seed % 2 === 0 ? 0 : 20);
+          for (const record of converse(redis, steps, { fromStart }).records) {
+            if (record.status !== Status.OK) continue;
+            right++;
+            assert.equal(
+              Number(record.client!.bytes - record.server!.bytes),
+              ECHO_BYTES,
+              `window ${window}, ahead ${ahead}, seed ${seed}, from start ${fromStart}`,
+            );
+          }
+        }
+        // Of a client that waits little more is lost than what was in the gaps, if not its very first turns were.
+        if (ahead === 0 && fromStart) assert.ok(right > 0.75 * 8 * 750, `${right} right`);
+      }
+    }
+  }
+});
 
 test('a command inside of a value whose beginning is lost is none', () => {
   const value = `${cmd('PING')}\r\n`;

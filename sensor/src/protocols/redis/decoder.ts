@@ -99,9 +99,11 @@ export class RedisDecoder implements Decoder, ReplySink, RequestSink {
     this.lose(direction, false);
   }
 
-  fin(): void {}
+  fin(direction: Direction): void {
+    if (direction === Direction.CLIENT) this.pairing.clientLeft = true;
+  }
 
-  close(status: number): void {
+  close(status: number, timeNs: number): void {
     const exchange = this.requests.reset();
     if (exchange !== null) {
       exchange.status = status === StatusValue.RESET ? status : StatusValue.INCOMPLETE;
@@ -109,7 +111,7 @@ export class RedisDecoder implements Decoder, ReplySink, RequestSink {
     }
     const { head } = this.pairing;
     if (this.replies.active && this.inReply && head !== null) head.responseStartNs = this.replies.startNs;
-    this.pairing.close(status, !this.replies.active);
+    this.pairing.close(status, !this.replies.active, timeNs);
   }
 
   /** Bytes of `direction` are missing, or none of the protocol's (`foreign`). */

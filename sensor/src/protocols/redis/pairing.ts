@@ -4,12 +4,14 @@
  * After a gap nobody knows how many commands or replies were in it, and whoever joins in the middle does not
  * know how many commands wait for their replies. Pairing is held off then: commands and replies queue up
  * until everything that was sent is known to be answered, and are matched from the end. It is known
- * - after a pause, or
- * - when the client begins to send, after the server did (a turn), with as few commands unanswered as at any turn
- *   since the gap, if some of these turns will have begun with none. How many turns that takes depends on how
- *   often they began with none before the gap: a few for a client that waits for all its replies before it
- *   sends, more for one that often has them all, and for one that never has no number suffices. Of a client
- *   that was not seen before, all turns in a row have to agree.
+ * - after a pause,
+ * - when the client leaves after the server spoke, or
+ * - when the client begins to send after the server did (a turn), and as few commands are unanswered as at any
+ *   turn since the gap, if some of these turns will have begun with none. Of a client that had never sent before
+ *   it had all its replies, a few turns that agree say so; of one that had, as many as it takes by the share
+ *   of turns that began with none. Of one that nobody saw before, turns that agree may be those of a client that
+ *   always has more in flight: they count where it sent now one, now more commands at once, or paused, or
+ *   where its replies do not fit the commands before their own.
  * What cannot be matched, or would get a reply that its command never gives, is INCOMPLETE.
  */
 import { RedisTag, StatusValue } from '@packetd/proto';
@@ -21,15 +23,22 @@ import { Effect, ReplyKind } from './commands.js';
 const QUIET_NS = 1e9;
 /** Commands and replies kept while pairing is held off. */
 const MAX_UNCERTAIN = 4096;
-/** Turns in a row after which a client of which nothing else is known is taken for one that waits for its replies. */
-const SURE_TURNS = 16;
+/** Turns that agree, those before the gap among them, after which a client is taken for one that waits. */
+const SURE_TURNS = 17;
+/** So many of them have to come after the gap. */
+const CONFIRMING_TURNS = 4;
+/** The same where nothing but their number says so. */
+const MANY_TURNS = 256;
+/** A pause is longer than the server ever took, by this factor, and so many of them are no accident. */
+const PAUSE_FACTOR = 4;
+const SURE_PAUSES = 3;
+/** Commands that a client may always have in flight besides, and replies that are looked at to find out. */
+const MAX_SHIFT = 8;
+const MAX_SHIFTED = 64;
 /** Turns that the share of those with everything answered is taken over, and how many tell it. */
 const SHARE_TURNS = 64;
 const TOLD_TURNS = 32;
-/** A client with no less of them waits, and so many turns after a gap confirm it. */
-const WAITING_SHARE = 0.99;
-const WAITING_TURNS = 4;
-/** So many turns with everything answered are expected until the fewest unanswered since the gap are none. */
+/** So many turns with everything answered are expected before it is believed that there was one. */
 const EXPECTED_IDLE = 20;
 /** Where they are rarer than this, turns tell nothing. */
 const LEAST_SHARE = 1 / 16;
@@ -50,23 +59,33 @@ export class Pairing {
   private readonly replies = new ExchangeQueue();
   /** Bits of `Lost`; 0 where pairing is sure. */
   private lost: number;
+  /** Pairing is held off for more than that the connection was joined in its midst. */
+  private gapped = false;
   /** Commands at the head of the queue that came before the gap: their replies come first. */
   private sure = 0;
   /** Commands that came after the last gap: none of them was answered in it. */
   private after = 0;
-  /** Turns in a row that began with everything answered, or, while pairing is held off, with as much unanswered. */
-  private turns = 0;
-  /** Of the turns while pairing was sure: how many there were, and the share that began with everything answered. */
+  /** Turns while pairing was sure, and the share of them that began with everything answered. */
   private known = 0;
   private idleShare = 1;
+  /** The client has sent while commands of it were unanswered. */
+  private ahead = false;
   /** Turns since pairing is held off, and commands since the first of them. */
   private heldOffTurns = 0;
   private turnCommands = 0;
-  /** The fewest unanswered commands at one of them, less those that nobody saw, and turns in a row with as many. */
+  /** The fewest unanswered commands at one of them, less those that nobody saw, and turns with as many. */
   private fewest = 0;
-  private equalTurns = 0;
-  /** The client has sent while commands of it were unanswered, and not stopped that for long. */
-  private contradicted = false;
+  private fewestTurns = 0;
+  /** Commands at the last turn, and since the one before; turns that had other numbers of them. */
+  private commandsAtTurn = 0;
+  private batch = 0;
+  private otherBatches = 0;
+  /** When the client began to send last, the longest that the server then took, and longer pauses of the client. */
+  private askedNs = 0;
+  private longestNs = 0;
+  private pauses = 0;
+  /** The client sends no more. */
+  clientLeft = false;
   private serverSpokeLast = false;
   private lastNs = 0;
   /** The server has said something that may be a reply. */
@@ -94,7 +113,7 @@ export class Pairing {
     if (this.lost !== 0 && idle && this.sure === 0 && this.isQuiet(timeNs)) {
       this.align();
     } else if (this.serverSpokeLast) {
-      this.turn(idle);
+      this.turn(timeNs, idle);
     }
     this.serverSpokeLast = false;
     this.lastNs = timeNs;
@@ -109,56 +128,88 @@ export class Pairing {
   }
 
   /** The client sends after the server did. */
-  private turn(idle: boolean): void {
+  private turn(timeNs: number, idle: boolean): void {
     if (this.lost === 0) {
       const answered = idle && this.commands.length === 0;
       this.known++;
       this.idleShare += ((answered ? 1 : 0) - this.idleShare) / Math.min(this.known, SHARE_TURNS);
-      if (!answered) this.contradict();
-      else if (this.turns < SURE_TURNS) this.turns++;
-      else this.contradicted = false;
+      if (!answered) this.ahead = true;
       return;
     }
+    this.measure(timeNs);
     // Something is unanswered, and nobody knows how much.
     if (!idle || this.sure > 0) {
-      this.contradict();
-      this.equalTurns = 0;
+      this.ahead = true;
+      this.heldOffTurns++;
       return;
     }
     const unanswered = this.commands.length - this.replies.length;
-    if (this.heldOffTurns++ === 0) {
+    if (this.fewestTurns === 0) {
       this.fewest = unanswered;
-      this.equalTurns = 1;
       this.turnCommands = 0;
-    } else if (unanswered === this.fewest) this.equalTurns++;
-    else {
-      this.contradict();
-      this.equalTurns = unanswered < this.fewest ? 1 : 0;
-      this.fewest = Math.min(this.fewest, unanswered);
+    } else if (unanswered !== this.fewest) this.ahead = true;
+    this.heldOffTurns++;
+    if (unanswered < this.fewest) {
+      this.fewest = unanswered;
+      this.fewestTurns = 0;
     }
-    this.turns++;
-    if (unanswered !== this.fewest || !this.isAnswered()) return;
+    if (unanswered > this.fewest) return;
+    this.fewestTurns++;
+    if (!this.isAnswered()) return;
     if (this.matching() < Math.min(this.turnCommands, this.replies.length)) this.restart();
     else this.align();
   }
 
-  /** Is a turn with the fewest unanswered commands one with none? */
-  private isAnswered(): boolean {
-    const { known, idleShare, heldOffTurns, equalTurns } = this;
-    if (known < TOLD_TURNS) return this.turns > SURE_TURNS && equalTurns > 0;
-    if (idleShare >= WAITING_SHARE && equalTurns === heldOffTurns) return equalTurns >= WAITING_TURNS;
-    return idleShare >= LEAST_SHARE && heldOffTurns * idleShare >= EXPECTED_IDLE;
+  /** What a turn says of how the client sends: how much at once, and how soon after the server. */
+  private measure(timeNs: number): void {
+    if (timeNs - this.lastNs > this.longestNs * PAUSE_FACTOR && this.longestNs > 0) this.pauses++;
+    this.askedNs = timeNs;
+    if (this.heldOffTurns > 1 && this.commandsAtTurn !== this.batch) this.otherBatches++;
+    this.batch = this.commandsAtTurn;
+    this.commandsAtTurn = 0;
   }
 
-  private contradict(): void {
-    this.contradicted = true;
-    this.turns = 0;
+  /** Is a turn with the fewest unanswered commands one with none? */
+  private isAnswered(): boolean {
+    const { known, heldOffTurns, fewestTurns } = this;
+    if (this.ahead) {
+      const share = Math.min(this.idleShare, fewestTurns / heldOffTurns);
+      return known >= TOLD_TURNS && share >= LEAST_SHARE && heldOffTurns * share >= EXPECTED_IDLE;
+    }
+    if (heldOffTurns < CONFIRMING_TURNS || known + heldOffTurns < SURE_TURNS) return false;
+    return this.waits || heldOffTurns >= MANY_TURNS;
+  }
+
+  /** The client has never sent before it had all its replies, and does not send as if it always had one more in flight. */
+  private get waits(): boolean {
+    if (this.ahead) return false;
+    if (this.known > 0 || this.otherBatches > 1 || this.pauses >= SURE_PAUSES) return true;
+    for (let shift = 1; shift <= MAX_SHIFT; shift++) if (this.couldBeShifted(shift)) return false;
+    return true;
+  }
+
+  /** Could each of the last replies be that of a command so many before the one that it came after? */
+  private couldBeShifted(shift: number): boolean {
+    const count = Math.min(this.commands.length - shift, this.replies.length, MAX_SHIFTED);
+    if (count <= 0) return true;
+    let command = this.commands.head;
+    let reply = this.replies.head;
+    for (let n = this.commands.length - shift - count; n > 0; n--) command = command!.next;
+    for (let n = this.replies.length - count; n > 0; n--) reply = reply!.next;
+    for (let n = count; n > 0; n--, command = command!.next, reply = reply!.next) {
+      if (!canAnswer(command!, reply!)) return false;
+    }
+    return true;
   }
 
   /** What the turns since the gap said is not so. */
   private restart(): void {
-    this.contradict();
     this.heldOffTurns = 0;
+    this.fewestTurns = 0;
+    this.otherBatches = 0;
+    this.askedNs = 0;
+    this.longestNs = 0;
+    this.pauses = 0;
   }
 
   /** A whole command that will be answered. */
@@ -174,6 +225,7 @@ export class Pairing {
       this.fewest--;
     }
     this.turnCommands++;
+    this.commandsAtTurn++;
     if (this.lost !== 0) this.after++;
     this.commands.push(exchange);
   }
@@ -184,6 +236,8 @@ export class Pairing {
    */
   take(timeNs: number): Exchange | null {
     this.heard = true;
+    if (!this.serverSpokeLast && this.askedNs > 0)
+      this.longestNs = Math.max(this.longestNs, timeNs - this.askedNs);
     this.serverSpokeLast = true;
     this.lastNs = timeNs;
     if (this.lost !== 0) {
@@ -224,8 +278,9 @@ export class Pairing {
       }
       this.sure = 0;
     }
-    this.heldOffTurns = 0;
+    this.restart();
     this.after = 0;
+    this.gapped = true;
     this.lost |= lost;
   }
 
@@ -238,11 +293,10 @@ export class Pairing {
   }
 
   /** `idle` where no reply is half read. */
-  close(status: number, idle: boolean): void {
-    // The replies that a client waited for before it left are all there, if its turns do not say otherwise.
-    if (this.lost !== 0 && idle && this.serverSpokeLast && this.sure === 0 && !this.contradicted) {
+  close(status: number, idle: boolean, timeNs: number): void {
+    if (this.lost !== 0 && idle && this.serverSpokeLast && this.sure === 0 && this.isOver(timeNs)) {
       const unanswered = this.commands.length - this.replies.length;
-      if (this.heldOffTurns > 0 ? unanswered === this.fewest : unanswered <= 0) this.align();
+      if (this.fewestTurns > 0 ? unanswered === this.fewest : unanswered <= 0) this.align();
     }
     // The oldest may have been answered in the gap.
     const end = this.lost === 0 || status === StatusValue.RESET ? status : StatusValue.INCOMPLETE;
@@ -251,6 +305,13 @@ export class Pairing {
       this.finish(command, begun && status !== StatusValue.RESET ? StatusValue.INCOMPLETE : end);
     }
     this.dropReplies(this.replies.length);
+  }
+
+  /** Does a client that the server answered last wait for nothing more, now that the connection or the capture ends? */
+  private isOver(timeNs: number): boolean {
+    if (this.clientLeft || timeNs - this.lastNs >= QUIET_NS || this.waits) return true;
+    // All there is of the connection is something asked and as much answered.
+    return !this.gapped && this.heldOffTurns === 0;
   }
 
   /** Everything sent is answered: the last replies are those of the last commands. */
@@ -267,8 +328,8 @@ export class Pairing {
     }
     this.lost = 0;
     this.sure = 0;
-    this.turns = Math.min(this.turns, SURE_TURNS);
-    this.heldOffTurns = 0;
+    if (!this.ahead) this.known += this.heldOffTurns;
+    this.restart();
   }
 
   /** So many of the last commands have replies, from the last one on, that may be theirs. */
@@ -281,13 +342,12 @@ export class Pairing {
     let matching = 0;
     for (; left > 0; left--, command = command!.next, reply = reply!.next) {
       const kinds = (command!.tag / KIND) & KINDS_MASK;
-      const kind = (reply!.tag / KIND) & KINDS_MASK;
       // Behind a gap in an aggregate its elements look like replies, up to the next turn.
       const mayBeElement =
         (this.lost & Lost.REPLIES) !== 0 &&
         (kinds & ReplyKind.NESTED) !== 0 &&
-        (this.heldOffTurns === 0 || left > this.turnCommands);
-      if ((kinds & kind) === 0 || mayBeElement) matching = 0;
+        (this.fewestTurns === 0 || left > this.turnCommands);
+      if (!canAnswer(command!, reply!) || mayBeElement) matching = 0;
       else matching++;
     }
     return matching;
@@ -313,6 +373,10 @@ export class Pairing {
     exchange.status = status;
     this.connection.emit(exchange);
   }
+}
+
+function canAnswer(command: Exchange, reply: Exchange): boolean {
+  return ((command.tag / KIND) & (reply.tag / KIND) & KINDS_MASK) !== 0;
 }
 
 function merge(command: Exchange, reply: Exchange): void {
