@@ -960,6 +960,16 @@ test('statements are read in the character set of the connection', () => {
   const cases: [name: string, steps: Step[], text: string][] = [
     ['SET NAMES', [...PLAIN, c(query("SET NAMES 'gbk'")), s(ok(1)), select, failed], inGbk],
     ['of mysqldump', [...PLAIN, c(query('/*!40101 SET NAMES gbk */')), s(ok(1)), select, failed], inGbk],
+    [
+      "MariaDB Connector/J's",
+      [...PLAIN, c(query("set sql_mode='',NAMES gbk")), s(ok(1)), select, failed],
+      inGbk,
+    ],
+    [
+      'a literal that looks like it',
+      [...PLAIN, c(query("set sql_mode=', NAMES gbk'")), s(ok(1)), select, failed],
+      unknown,
+    ],
     ['SET NAMES that is not answered yet', [...PLAIN, c(query('SET NAMES gbk'), query(sql))], unknown],
     ['SET NAMES by a variable', [...PLAIN, c(query('SET NAMES @x')), s(ok(1)), select, failed], unknown],
     [
