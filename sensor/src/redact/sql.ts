@@ -167,7 +167,12 @@ export class SqlShapes {
     if (this.agreedLength >= 0) {
       this.agree();
       this.restore();
-      if (this.disagree) this.length = cutText(this.length);
+      if (this.disagree) {
+        // Half a word is none.
+        let to = this.length;
+        while (to > 0 && KINDS[scratch[to - 1]] >= Kind.WORD) to--;
+        this.length = cutText(to);
+      }
     }
     const { length } = this;
     let h0 = length;
