@@ -14,7 +14,7 @@ const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const { stringify } = createRequire(join(root, 'cli/package.json'))('yaml');
 const { protocolSchemas } = await import(join(root, 'proto/dist/telemetry/compile.js'));
 const { elasticMapping } = await import(join(root, 'proto/dist/telemetry/mapping.js'));
-const { compileProtocols } = await import(join(root, 'proto/dist/telemetry/labels.js'));
+const { metricSchemas } = await import(join(root, 'proto/dist/telemetry/metrics.js'));
 
 /** Protocols that share a Grafana dashboard. */
 const FAMILIES = [
@@ -29,7 +29,7 @@ const placed = FAMILIES.flatMap(({ protocols }) => protocols);
 const missing = names.filter((name) => !placed.includes(name));
 if (missing.length > 0) throw new Error(`scripts/dashboards.mjs: no family has ${missing.join(', ')}`);
 
-const telemetry = new Map(compileProtocols().map((protocol) => [protocol.name, protocol]));
+const telemetry = new Map(metricSchemas().map((protocol) => [protocol.name, protocol]));
 const schema = {
   families: FAMILIES,
   protocols: names,

@@ -10,7 +10,7 @@ import { DEFAULT_PUBLISHER, NatsPublisher } from '@packetd/sensor/publish/nats';
 import { Gauge } from 'prom-client';
 import { loadConfig } from './config/load.js';
 import { SERVICE_END_SIGNALS, waitForEnd } from './end.js';
-import { fail } from './fail.js';
+import { fail, UserError } from './fail.js';
 import { jetstreamOptions } from './jetstream-options.js';
 import { ledgerMetrics } from './ledger-metrics.js';
 import { makeLog } from './log.js';
@@ -28,6 +28,11 @@ const MEGABYTE = 1 << 20;
 
 export async function agent(options: AgentOptions): Promise<void> {
   const config = loadConfig(options.config);
+  if (config.get<string>('sniffer.file') !== '') {
+    throw new UserError(
+      'sniffer.file is read by packetd up only; the agent watches interfaces, so leave it out',
+    );
+  }
   const log = makeLog(config);
   const identity = makeIdentity(config.get<string>('sensor.name'), VERSION);
   const warn = (message: string) => log.warn(message);
@@ -79,7 +84,7 @@ export async function agent(options: AgentOptions): Promise<void> {
           logLevel: log.level,
         });
   await server?.listen();
-  if (server !== null) capture.ownPorts.add(server.port);
+  for (const { address, port } of server?.addresses ?? []) capture.own.listen(address, port);
   log.info('watching', { interfaces: capture.interfaces.map((i) => i.name), sensor: identity.name });
   capture.failed.catch(fail);
   // What is captured until NATS is there waits in the publisher's buffer.

@@ -3,6 +3,7 @@
 import type { Log } from '@packetd/collector/log';
 import { type Logger, pino } from 'pino';
 import type { Config } from './config/load.js';
+import { UserError } from './fail.js';
 
 const LEVELS = new Set(['debug', 'info', 'warn', 'error']);
 const STDOUT = 1;
@@ -14,14 +15,19 @@ export interface LeveledLog extends Log {
   reopen(): void;
 }
 
+function open(dest: string | number): ReturnType<typeof pino.destination> {
+  try {
+    return pino.destination({ dest, sync: true, mkdir: true });
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    throw new UserError(`logger.filename: cannot write '${dest}' (${code}); choose another file`);
+  }
+}
+
 export function makeLog(config: Config): LeveledLog {
   const filename = config.get<string>('logger.filename');
   const stdout = config.get<boolean>('logger.stdout');
-  const destination = pino.destination({
-    dest: filename === '' ? (stdout ? STDOUT : STDERR) : filename,
-    sync: true,
-    mkdir: true,
-  });
+  const destination = open(filename === '' ? (stdout ? STDOUT : STDERR) : filename);
   const logger: Logger = pino(
     { level: config.get<string>('logger.level'), base: { name: 'packetd' } },
     destination,

@@ -2,6 +2,8 @@
 import { Command, Option } from 'commander';
 import { fail, UserError } from './fail.js';
 import { MAX_WORKERS } from './limits.js';
+import { print } from './output/print.js';
+import { refuseContradictions } from './together.js';
 import { VERSION } from './version.js';
 
 const collect = (value: string, before: string[]) => [...before, value];
@@ -13,6 +15,9 @@ const whole =
     const range = most === Number.MAX_SAFE_INTEGER ? `from ${least}` : `from ${least} to ${most}`;
     return fail(new UserError(`option ${name}: '${value}' is not a whole number ${range}`));
   };
+
+const path = (name: string) => (value: string) =>
+  value !== '' ? value : fail(new UserError(`option ${name} is empty; give the path of a file`));
 
 const program = new Command('packetd')
   .description('Watches network traffic and pairs every application request with its response.')
@@ -27,6 +32,7 @@ program
   .option(
     '--pcap-file <file>',
     "read a pcap or pcapng file (also gzipped; '-' is stdin) instead of an interface",
+    path('--pcap-file'),
   )
   .option(
     '--proto <rule>',
@@ -44,19 +50,22 @@ program
       .default('text'),
   )
   .option('--json', 'short for --output json')
-  .option('--roundtrips.file <file>', 'write documents to this file, rotated')
+  .option('--roundtrips.file <file>', 'write documents to this file, rotated', path('--roundtrips.file'))
   .option('--roundtrips.size <MB>', 'size at which the file is rotated', whole('--roundtrips.size', 1), 100)
   .option('--roundtrips.backups <n>', 'rotated files to keep', whole('--roundtrips.backups', 0), 10)
   .option('--count <n>', 'end after this many roundtrips', whole('--count', 1))
   .option('--duration <time>', 'end after this time: 30s, 5m, 1h')
   .option('--stats', 'print the ledger as one JSON object on stderr at the end')
   .option('--own', "show packetd's own connections too")
-  .action(async (options) => (await import('./watch.js')).watch(options));
+  .action(async (options, command) => {
+    refuseContradictions(command);
+    await (await import('./watch.js')).watch(options);
+  });
 
 program
   .command('up')
   .description('capture on this machine, show roundtrips here and on a web page')
-  .option('--config <file>', 'configuration (packetd config prints one)')
+  .option('--config <file>', 'configuration (packetd config prints one)', path('--config'))
   .option('--ifaces <names>', "'any', a name, a comma list or a regular expression")
   .option('--demo', 'also make some traffic on loopback')
   .option('--quiet', 'no live list in the terminal')
@@ -65,13 +74,13 @@ program
 program
   .command('agent')
   .description('capture on this machine and publish on NATS JetStream')
-  .option('--config <file>', 'configuration (packetd config agent prints one)')
+  .option('--config <file>', 'configuration (packetd config agent prints one)', path('--config'))
   .action(async (options) => (await import('./agent.js')).agent(options));
 
 program
   .command('collector')
   .description('consume from NATS JetStream and write metrics, traces and documents')
-  .option('--config <file>', 'configuration (packetd config collector prints one)')
+  .option('--config <file>', 'configuration (packetd config collector prints one)', path('--config'))
   .action(async (options) => (await import('./collector.js')).collector(options));
 
 program
@@ -89,7 +98,7 @@ program
   .command('version')
   .description('print the version')
   .action(() => {
-    process.stdout.write(`packetd ${VERSION}\n`);
+    print(`packetd ${VERSION}\n`);
   });
 
 await program.parseAsync().catch(fail);

@@ -14,6 +14,8 @@ import { UserError } from './fail.js';
 import type { LeveledLog } from './log.js';
 
 const CONNECT_MS = 5000;
+/** Time that the last acknowledgements have on their way to NATS. */
+const DRAIN_MS = 2000;
 const NEVER = new AbortController().signal;
 
 export class NatsLink {
@@ -30,6 +32,7 @@ export class NatsLink {
     private readonly log: LeveledLog,
   ) {
     const text = (key: string) => config.get<string>(`nats.${key}`);
+    refuseContradictions(text);
     const servers = config.get<string[]>('nats.servers').map(parseServer);
     const { user, password } = servers.find((server) => server.user !== '') ?? { user: '', password: '' };
     const login =
@@ -62,6 +65,12 @@ export class NatsLink {
     const used = await this.again('NATS does not give the stream', () => use(connection));
     this.ready = true;
     return { connection, used };
+  }
+
+  /** Sends what waits to be sent. Where NATS is away that is acknowledgements; what they are for it gives again. */
+  async end(connection: NatsConnection): Promise<void> {
+    // Without a connection it waits for one, or rejects when an attempt to make one fails.
+    if (this.ready) await Promise.race([connection.drain(), pause(DRAIN_MS, NEVER)]).catch(() => {});
   }
 
   private async again<T>(what: string, attempt: () => Promise<T>): Promise<T> {
@@ -98,6 +107,17 @@ export class NatsLink {
     }
     this.ready = false;
   }
+}
+
+/** Throws UserError for two ways to log in, of which NATS would take one, and for half of one. */
+function refuseContradictions(text: (key: string) => string): void {
+  const logins = ['user', 'token', 'credentials'].filter((key) => text(key) !== '');
+  if (logins.length > 1) {
+    const names = logins.map((key) => `nats.${key}`).join(' and ');
+    throw new UserError(`${names} are different ways to log in; set one of them`);
+  }
+  if (text('password') !== '' && text('user') === '')
+    throw new UserError('nats.password needs nats.user; set both');
 }
 
 /** What to do about what waiting does not cure: refused logins, missing permissions; empty for anything else. */

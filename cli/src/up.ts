@@ -32,10 +32,14 @@ export interface UpOptions {
 /** Batches that may wait for an output before the oldest go. */
 const QUEUE_BYTES = 64 << 20;
 const DRAIN_MS = 5000;
+/** Lines of the live list that wait to be read. */
+const LIST_BYTES = 1 << 20;
 
 export async function up(options: UpOptions): Promise<void> {
   const overrides = options.ifaces === undefined ? {} : { 'sniffer.ifaces': options.ifaces };
   const config = loadConfig(options.config, process.env, overrides);
+  const file = config.get<string>('sniffer.file');
+  refuseContradictions(options, file);
   const say = (message: string) => process.stderr.write(`packetd: ${message}\n`);
   const log = makeLog(config);
   const collector = new Collector(collectorConfig(config), log);
@@ -72,7 +76,6 @@ export async function up(options: UpOptions): Promise<void> {
     },
   };
 
-  const file = config.get<string>('sniffer.file');
   const capture = file === '' ? new LiveCapture(liveOptions(config), output, say) : null;
   if (capture !== null) ledger = () => capture.ledger();
   let demo: ReturnType<typeof fork> | null = null;
@@ -94,7 +97,7 @@ export async function up(options: UpOptions): Promise<void> {
     await finish();
     return;
   }
-  if (server !== null) capture.ownPorts.add(server.port);
+  for (const { address, port } of server?.addresses ?? []) capture.own.listen(address, port);
   say(`watching ${capture.interfaces.map((i) => i.name).join(', ')}; Ctrl-C ends`);
   announce();
   if (options.demo) demo = fork(new URL('./demo-traffic.js', import.meta.url));
@@ -126,6 +129,17 @@ export async function up(options: UpOptions): Promise<void> {
   }
 }
 
+/** Throws UserError for an option that is for watching interfaces where a file is read. */
+function refuseContradictions(options: UpOptions, file: string): void {
+  if (file === '') return;
+  for (const name of ['ifaces', 'demo'] as const) {
+    if (!options[name]) continue;
+    throw new UserError(
+      `option --${name} is for watching interfaces, but sniffer.file names the capture ${file}; leave one out`,
+    );
+  }
+}
+
 /** The configuration is read again: the log level changes at once, the rest says that it does not. */
 export async function reload(
   file: string | undefined,
@@ -153,12 +167,26 @@ export function onHangup(file: string | undefined, log: LeveledLog, reopen: () =
   });
 }
 
+/** It is for somebody who reads along: what a terminal or pipe does not take in time is left out. */
 function liveList(): BatchOutput {
+  let isRead = true;
+  // Whoever closes the list does not end packetd.
+  process.stdout.on('error', () => {
+    isRead = false;
+  });
   const lines = textLines((bytes, length) => {
     process.stdout.write(bytes.slice(0, length));
   });
+  let left = 0;
   return {
-    batch(bytes, length) {
+    batch(bytes, length, records) {
+      if (!isRead) return;
+      if (process.stdout.writableLength > LIST_BYTES) {
+        left += records;
+        return;
+      }
+      if (left > 0) process.stdout.write(`… ${left} roundtrips are left out here\n`);
+      left = 0;
       eachRecord(bytes, length, RECORD, (start, end) => lines.record(bytes, start, end));
       lines.flush();
     },

@@ -1,6 +1,6 @@
 /** packetd watch: the tcpdump of requests. */
 
-import type { Ledger } from '@packetd/sensor/ledger';
+import { Count, type Ledger } from '@packetd/sensor/ledger';
 import { parseRule, type Rule } from '@packetd/sensor/rules';
 import { END_SIGNALS } from './end.js';
 import { UserError } from './fail.js';
@@ -25,12 +25,14 @@ export interface WatchOptions {
   own?: boolean;
 }
 
+/** How long a reader that is slow is waited for after a signal. */
+const LINGER_MS = 5000;
+
 export async function watch(options: WatchOptions): Promise<void> {
   const rules: Rule[] | null = options.proto.length === 0 ? null : options.proto.map(parseRule);
   const durationMs = options.duration === undefined ? 0 : parseDuration(options.duration);
   const stop = new AbortController();
   const end = () => stop.abort();
-  for (const signal of END_SIGNALS) process.once(signal, end);
   const printer = await makeOutput({
     format: options.json ? 'json' : options.output,
     count: options.count ?? Number.POSITIVE_INFINITY,
@@ -39,7 +41,13 @@ export async function watch(options: WatchOptions): Promise<void> {
     fileBackups: options['roundtrips.backups'],
     done: end,
   });
-  const timer = durationMs > 0 ? setTimeout(end, durationMs) : null;
+  const endBy = (mostMs: number) => () => {
+    printer.hurry(mostMs);
+    end();
+  };
+  // Once: a second signal ends it at once.
+  for (const signal of END_SIGNALS) process.once(signal, endBy(LINGER_MS));
+  const timer = durationMs > 0 ? setTimeout(endBy(Number.POSITIVE_INFINITY), durationMs) : null;
   const warn = (message: string) => process.stderr.write(`packetd: ${message}\n`);
   const ipVersion = options.ipv === 'v4' ? 4 : options.ipv === 'v6' ? 6 : 0;
   let ledger: Ledger;
@@ -50,7 +58,10 @@ export async function watch(options: WatchOptions): Promise<void> {
     ledger = await live(options, rules, ipVersion, printer, warn, stop.signal);
   }
   if (timer !== null) clearTimeout(timer);
-  await printer.close();
+  const unwritten = await printer.close();
+  if (unwritten > 0) warn(`${unwritten} roundtrips were not printed, as standard output was not read`);
+  const dropped = ledger.get(Count.recordsDropped);
+  if (dropped > 0) warn(`${dropped} roundtrips were dropped, as they came faster than they were printed`);
   if (options.stats) process.stderr.write(`${JSON.stringify(ledger.report())}\n`);
   process.exit(0);
 }

@@ -1,5 +1,6 @@
 /** The seam between sources (NATS JetStream, in-process) and outputs (metrics, traces, documents). */
 import { fromBinary } from '@bufbuild/protobuf';
+import { eachRecord, RECORD, withoutRecords } from '@packetd/proto/batch';
 import { type RoundTripBatch, RoundTripBatchSchema } from '@packetd/proto/gen/packetd/v1/roundtrip_pb';
 
 /** One batch of a sensor, in wire format, on its way to the outputs. Outputs share it and do not write to it. */
@@ -9,10 +10,18 @@ export class Batch {
   /** `bytes` is one RoundTripBatch, uncompressed, and belongs to the batch from here on. */
   constructor(readonly bytes: Uint8Array) {}
 
-  /** The decoded batch: made at the first call, then shared. Throws where the bytes are no RoundTripBatch. */
-  get decoded(): RoundTripBatch {
-    this.message ??= fromBinary(RoundTripBatchSchema, this.bytes);
+  /**
+   * All of the batch but its roundtrips, which each output reads from `eachRecord`: decoded at the first call, then
+   * shared. Throws where the bytes are no RoundTripBatch.
+   */
+  get head(): Omit<RoundTripBatch, 'roundtrips'> {
+    this.message ??= fromBinary(RoundTripBatchSchema, withoutRecords(this.bytes));
     return this.message;
+  }
+
+  /** Calls `visit` with the bounds in `bytes` of every roundtrip; they may be malformed. */
+  eachRecord(visit: (start: number, end: number) => void): void {
+    eachRecord(this.bytes, this.bytes.length, RECORD, visit);
   }
 }
 

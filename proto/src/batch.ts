@@ -1,12 +1,15 @@
 /** Walks the fields of a RoundTripBatch in wire format. */
 import { RoundTripBatchTag } from './gen/tags.js';
 
+/** Wire type of every field of a batch. */
+const LENGTH_DELIMITED = 2;
+
 /** Tag of the field that holds one RoundTrip. */
 export const RECORD = RoundTripBatchTag.roundtrips;
 
 /**
  * Calls `visit` with the bounds of every field with `tag`; stops when it answers false. All fields of a
- * batch are length-delimited and have one-byte tags.
+ * batch are length-delimited and have one-byte tags. Throws RangeError where the bytes are no batch.
  */
 export function eachRecord(
   bytes: Uint8Array,
@@ -17,7 +20,7 @@ export function eachRecord(
   eachField(bytes, length, (found, start, end) => (found === tag ? visit(start, end) : true));
 }
 
-/** All fields, whose values are [start, end). */
+/** All fields, whose values are [start, end). Throws RangeError where the bytes are no batch. */
 function eachField(
   bytes: Uint8Array,
   length: number,
@@ -28,13 +31,28 @@ function eachField(
     const found = bytes[at++];
     let size = 0;
     for (let scale = 1; ; scale *= 128) {
+      if (at >= length) throw new RangeError('a field of the batch ends in its length');
       const byte = bytes[at++];
       size += (byte & 0x7f) * scale;
       if (byte < 0x80) break;
     }
+    if ((found & 7) !== LENGTH_DELIMITED || found > 0x7f || size > length - at) {
+      throw new RangeError(`the field at byte ${at} is none of a batch, or longer than it`);
+    }
     if (visit(found, at, at + size) === false) return;
     at += size;
   }
+}
+
+/** The batch without its RoundTrips. Throws RangeError where the bytes are no batch. */
+export function withoutRecords(bytes: Uint8Array): Uint8Array {
+  const fields: Uint8Array[] = [];
+  let before = 0;
+  eachField(bytes, bytes.length, (tag, _, end) => {
+    if (tag !== RECORD) fields.push(bytes.subarray(before, end));
+    before = end;
+  });
+  return Buffer.concat(fields);
 }
 
 interface Part {

@@ -26,7 +26,8 @@ export class WireWriter {
   length = 0;
 
   constructor(initialBytes = 256) {
-    this.bytes = new Uint8Array(initialBytes);
+    // Whole words, for `putWriter`.
+    this.bytes = new Uint8Array((initialBytes + 3) & ~3);
     this.view = new DataView(this.bytes.buffer);
   }
 
@@ -91,8 +92,9 @@ export class WireWriter {
   fixed64(tag: number, low: number, high: number): void {
     this.reserve(13);
     this.varint(tag);
-    this.word(low);
-    this.word(high);
+    this.view.setInt32(this.length, low, true);
+    this.view.setInt32(this.length + 4, high, true);
+    this.length += 8;
   }
 
   /** Bytes field: [start, end) of `source`, as it is. */
@@ -190,8 +192,9 @@ export class WireWriter {
     this.length = putVarint(this.bytes, this.length, value);
   }
 
-  private word(value: number): void {
-    this.view.setInt32(this.length, value, true);
+  /** Four bytes of a field of bytes, the highest first; the caller has reserved. */
+  word(value: number): void {
+    this.view.setInt32(this.length, value);
     this.length += 4;
   }
 
@@ -240,7 +243,10 @@ export function putBytes(
   return at;
 }
 
-/** All of `source` at `at`, where the caller has made room; answers the position behind it. */
+/**
+ * All of `source` at `at`, where the caller has made room for it and three bytes more, which may be overwritten;
+ * answers the position behind it.
+ */
 export function putWriter(target: WireWriter, at: number, source: WireWriter): number {
   const { length } = source;
   if (length > LONG_WRITER_BYTES) {
@@ -249,9 +255,7 @@ export function putWriter(target: WireWriter, at: number, source: WireWriter): n
   }
   const from = source.view;
   const to = target.view;
-  let i = 0;
-  for (; i + 4 <= length; i += 4) to.setInt32(at + i, from.getInt32(i));
-  for (; i < length; i++) target.bytes[at + i] = source.bytes[i];
+  for (let i = 0; i < length; i += 4) to.setInt32(at + i, from.getInt32(i));
   return at + length;
 }
 

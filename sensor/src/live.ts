@@ -11,7 +11,7 @@ import {
 } from './capture/interfaces.js';
 import type { TcpOptions } from './flow/tcp.js';
 import { Count, Ledger } from './ledger.js';
-import { OwnPorts } from './own.js';
+import { OwnConnections } from './own.js';
 import { Pipeline, type PipelineOptions } from './pipeline.js';
 import type { DecoderOptions } from './protocols/decoder.js';
 import type { BatchOutput } from './protocols/records.js';
@@ -69,13 +69,16 @@ export class LiveCapture {
   readonly interfaces: InterfaceInfo[];
   /** Never resolves; rejects when a thread dies. */
   readonly failed: Promise<never>;
-  readonly ownPorts = new OwnPorts();
+  readonly own = new OwnConnections();
   private readonly threads: Thread[] = [];
   private inThisThread: InThisThread | null = null;
   private unwatch: (() => void) | null = null;
   /** ifindex of what is watched now, by name. */
   private indices: Map<string, number>;
   private interfacesTimer: NodeJS.Timeout | null = null;
+  /** Batches that the output is not ready for. */
+  private readonly waiting: { message: WorkerMessage & { type: 'batch' }; words: Int32Array }[] = [];
+  private delivering: Promise<void> | null = null;
   private stopping = false;
   private reject: (error: Error) => void = () => {};
 
@@ -96,7 +99,7 @@ export class LiveCapture {
 
   /** Resolves when every thread captures. Rejects with CaptureError. */
   async start(): Promise<void> {
-    if (this.options.skipOwn) this.unwatch = this.ownPorts.watchProcess();
+    if (this.options.skipOwn) this.unwatch = this.own.watchProcess();
     const any = this.options.interfaces === 'any';
     if (this.options.engine === 'cap') {
       await this.startInThisThread();
@@ -119,7 +122,7 @@ export class LiveCapture {
       decoder: { ...this.options.decoder, own: !this.options.skipOwn },
       tcp: this.options.tcp ?? {},
       layer4: this.options.layer4 ?? false,
-      ownPorts: this.options.skipOwn ? this.ownPorts.memory : null,
+      own: this.options.skipOwn ? this.own.memory : null,
     };
     const threads = Array.from({ length: this.options.workers }, (_, worker) => {
       return this.startThread({ ...settings, worker });
@@ -163,6 +166,8 @@ export class LiveCapture {
     const ledger = new Ledger(PROTOCOL_NAMES);
     const pipeline = new Pipeline(engine.clock, this.output, this.pipelineOptions(), ledger);
     const timer = setInterval(() => {
+      // The engine's queue is bounded and counts what it drops.
+      if ((this.output.ready?.() ?? null) !== null) return;
       engine.poll(pipeline, 0);
       ledger.values[Count.kernelDropped] = engine.counters.kernelDropped;
     }, CAP_POLL_MS);
@@ -184,6 +189,7 @@ export class LiveCapture {
     if (this.interfacesTimer !== null) clearInterval(this.interfacesTimer);
     for (const { control } of this.threads) Atomics.store(control, Control.STOP, 1);
     await Promise.all(this.threads.map((thread) => thread.stopped));
+    while (this.delivering !== null) await this.delivering;
     await Promise.all(this.threads.map(({ worker }) => worker.terminate()));
     if (this.inThisThread !== null) {
       const { engine, pipeline, timer } = this.inThisThread;
@@ -203,15 +209,30 @@ export class LiveCapture {
 
   private pipelineOptions(): Partial<PipelineOptions> {
     const { rules, ipVersion, decoder, tcp, skipOwn, layer4 = false } = this.options;
-    const own = this.ownPorts;
     return {
       rules,
       ipVersion,
       decoder: { ...decoder, own: !skipOwn },
       tcp: tcp ?? {},
       layer4,
-      isOwn: skipOwn ? (a, b) => own.has(a) || own.has(b) : () => false,
+      isOwn: skipOwn ? (flow) => this.own.has(flow) : () => false,
     };
+  }
+
+  /** Hands on what waits. As long as the output is not ready the threads are not told that it is gone. */
+  private deliver(): void {
+    this.delivering = null;
+    for (let next = this.waiting[0]; next !== undefined; next = this.waiting[0]) {
+      const ready = this.output.ready?.() ?? null;
+      if (ready !== null) {
+        this.delivering = ready.then(() => this.deliver()).catch((error) => this.reject(error));
+        return;
+      }
+      this.waiting.shift();
+      const { message, words } = next;
+      Atomics.sub(words, Control.WAITING_BATCHES, 1);
+      this.output.batch(message.bytes, message.bytes.length, message.records);
+    }
   }
 
   private startThread(common: Omit<WorkerSettings, 'control' | 'ledger'>): Promise<void> {
@@ -242,8 +263,8 @@ export class LiveCapture {
             resolve();
             return;
           case 'batch':
-            Atomics.sub(words, Control.WAITING_BATCHES, 1);
-            this.output.batch(message.bytes, message.bytes.length, message.records);
+            this.waiting.push({ message, words });
+            if (this.delivering === null) this.deliver();
             return;
           case 'failed':
             end(

@@ -1,5 +1,5 @@
 /** Runs a capture file through a pipeline in the calling thread, as fast as it decodes. */
-import { openFile } from './capture/file.js';
+import { nameOf, openFile } from './capture/file.js';
 import { Count, type Ledger } from './ledger.js';
 import { Pipeline, type PipelineOptions } from './pipeline.js';
 import type { BatchOutput } from './protocols/records.js';
@@ -26,10 +26,17 @@ export async function decodeFile(
   try {
     let polls = 0;
     while (!options.signal?.aborted && engine.poll(pipeline, 0)) {
+      await output.ready?.();
       if (++polls % POLLS_PER_TURN === 0) await new Promise(setImmediate);
     }
     pipeline.finish();
     pipeline.ledger.values[Count.kernelDropped] = engine.counters.kernelDropped;
+    const unknown = pipeline.ledger.get(Count.unknownLink);
+    if (unknown > 0) {
+      options.warn?.(
+        `${nameOf(path)}: ${unknown} of ${pipeline.ledger.get(Count.frames)} frames are of a link type that packetd does not read`,
+      );
+    }
     return pipeline.ledger;
   } finally {
     engine.close();

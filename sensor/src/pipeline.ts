@@ -2,12 +2,13 @@
  * The way of a frame inside one thread: packet → flow → protocol → record. A pipeline owns all its
  * state; several of them share nothing but the ledger's memory, of which each has its own.
  */
-import { EndpointTag, WireWriter } from '@packetd/proto';
+import { WireWriter } from '@packetd/proto';
 import type { Clock, Frame, FrameHandler } from './capture/engine.js';
 import { EndpointRecords } from './endpoints.js';
 import type { Side, StreamHandler, StreamHandlerFactory, TcpFlow } from './flow/stream.js';
 import { type TcpOptions, TcpTracker } from './flow/tcp.js';
 import { Count, Ledger, PARSE_COUNT, ProtocolCount } from './ledger.js';
+import { parseAddress } from './packet/address.js';
 import { Packet, ParseStatus } from './packet/packet.js';
 import { PacketParser } from './packet/parse.js';
 import { type ConnectionSettings, ProtocolConnection } from './protocols/connection.js';
@@ -24,7 +25,13 @@ import {
   Verdict,
 } from './protocols/decoder.js';
 import { type Exchange, ExchangePool } from './protocols/exchange.js';
-import { type BatchOutput, type Endpoints, RecordEncoder, TRANSPORT_UDP } from './protocols/records.js';
+import {
+  type BatchOutput,
+  type Endpoints,
+  encodeEndpoint,
+  RecordEncoder,
+  TRANSPORT_UDP,
+} from './protocols/records.js';
 import { DATAGRAM_PROTOCOLS, PROTOCOL_NAMES, STREAM_PROTOCOLS } from './protocols/registry.js';
 import type { Rule } from './rules.js';
 
@@ -42,7 +49,7 @@ export interface PipelineOptions {
   /** Number of this pipeline among those that share the traffic. */
   readonly worker: number;
   /** True for packetd's own connections, which are skipped. */
-  readonly isOwn: (sourcePort: number, destinationPort: number) => boolean;
+  readonly isOwn: (flow: TcpFlow) => boolean;
 }
 
 const PROTOCOL_TCP = 6;
@@ -185,7 +192,7 @@ export class Pipeline implements FrameHandler, StreamHandlerFactory {
   }
 
   open(flow: TcpFlow): StreamHandler | null {
-    if (this.options.isOwn(flow.port0, flow.port1)) return null;
+    if (this.options.isOwn(flow)) return null;
     if (this.byPort === null) return new ProtocolConnection(flow, STREAM_PROTOCOLS, null, this.settings);
     return this.byPort.connection(flow, this.settings);
   }
@@ -194,7 +201,12 @@ export class Pipeline implements FrameHandler, StreamHandlerFactory {
     const length = packet.payloadEnd - packet.payloadStart;
     for (const datagrams of this.datagrams) {
       if (this.byPort !== null && !this.byPort.datagram(datagrams.protocol.name, packet)) continue;
-      if (this.byPort === null && datagrams.protocol.probe(packet) === Verdict.NO) continue;
+      if (
+        this.byPort === null &&
+        datagrams.protocol.probe(packet) === Verdict.NO &&
+        !datagrams.decoder.awaits(packet)
+      )
+        continue;
       this.ledger.addProtocol(datagrams.index, ProtocolCount.decodedBytes, length);
       datagrams.decoder.datagram(packet);
       return;
@@ -203,15 +215,9 @@ export class Pipeline implements FrameHandler, StreamHandlerFactory {
   }
 }
 
-/** Longest encoded endpoint: tag, length and 16 bytes of address, tag and three bytes of port. */
-const MAX_ENDPOINT_BYTES = 22;
-
-/** The last endpoint of one role as fields of message Endpoint, for the moment of writing a record. */
+/** The last endpoint of one role as fields of message Endpoint. */
 class EndpointEncoder {
-  private readonly writer = new WireWriter(32);
-  /** One array for each length, so that none is made per record. */
-  private readonly byLength = Array.from({ length: MAX_ENDPOINT_BYTES + 1 }, (_, n) => new Uint8Array(n));
-  private encoded = this.byLength[0];
+  readonly encoded = new WireWriter(32);
   private ipVersion = 0;
   private w0 = 0;
   private w1 = 0;
@@ -219,9 +225,9 @@ class EndpointEncoder {
   private w3 = 0;
   private port = -1;
 
-  encode(ipVersion: number, w0: number, w1: number, w2: number, w3: number, port: number): Uint8Array {
+  encode(ipVersion: number, w0: number, w1: number, w2: number, w3: number, port: number): void {
     if (port === this.port && w3 === this.w3 && w2 === this.w2 && w1 === this.w1 && w0 === this.w0) {
-      if (ipVersion === this.ipVersion) return this.encoded;
+      if (ipVersion === this.ipVersion) return;
     }
     this.ipVersion = ipVersion;
     this.w0 = w0;
@@ -229,29 +235,7 @@ class EndpointEncoder {
     this.w2 = w2;
     this.w3 = w3;
     this.port = port;
-    const w = this.writer;
-    w.reset();
-    w.varint(EndpointTag.address);
-    w.varint(ipVersion === 4 ? 4 : 16);
-    if (ipVersion !== 4) {
-      this.word(w0);
-      this.word(w1);
-      this.word(w2);
-    }
-    this.word(w3);
-    w.uintNonZero(EndpointTag.port, port);
-    const encoded = this.byLength[w.length];
-    for (let i = 0; i < encoded.length; i++) encoded[i] = w.bytes[i];
-    this.encoded = encoded;
-    return encoded;
-  }
-
-  private word(value: number): void {
-    const w = this.writer;
-    w.bytes[w.length++] = value >>> 24;
-    w.bytes[w.length++] = value >>> 16;
-    w.bytes[w.length++] = value >>> 8;
-    w.bytes[w.length++] = value;
+    encodeEndpoint(this.encoded, ipVersion, w0, w1, w2, w3, port);
   }
 }
 
@@ -264,8 +248,8 @@ class Datagrams implements DatagramSink {
   private readonly client = new EndpointEncoder();
   private readonly server = new EndpointEncoder();
   private readonly endpoints: { -readonly [K in keyof Endpoints]: Endpoints[K] } = {
-    client: new Uint8Array(0),
-    server: new Uint8Array(0),
+    client: this.client.encoded,
+    server: this.server.encoded,
     transport: TRANSPORT_UDP,
     hash0: 0,
     hash1: 0,
@@ -285,22 +269,8 @@ class Datagrams implements DatagramSink {
   emit(e: DatagramEndpoints, exchange: Exchange): void {
     const { clock, encoder, ledger } = this.settings;
     const { endpoints } = this;
-    endpoints.client = this.client.encode(
-      e.ipVersion,
-      e.client0,
-      e.client1,
-      e.client2,
-      e.client3,
-      e.clientPort,
-    );
-    endpoints.server = this.server.encode(
-      e.ipVersion,
-      e.server0,
-      e.server1,
-      e.server2,
-      e.server3,
-      e.serverPort,
-    );
+    this.client.encode(e.ipVersion, e.client0, e.client1, e.client2, e.client3, e.clientPort);
+    this.server.encode(e.ipVersion, e.server0, e.server1, e.server2, e.server3, e.serverPort);
     const startNs = exchange.requestStartNs >= 0 ? exchange.requestStartNs : exchange.responseStartNs;
     const seconds = Math.floor(startNs / 1e9);
     const ports = (e.clientPort << 16) | e.serverPort;
@@ -335,12 +305,12 @@ function round(h: number, word: number): number {
 
 /** Rules by port. */
 class PortRules {
-  private readonly streams = new Map<number, { protocol: StreamProtocol; host: Uint32Array | null }[]>();
-  private readonly datagrams = new Map<number, { protocol: string; host: Uint32Array | null }[]>();
+  private readonly streams = new Map<number, { protocol: StreamProtocol; host: Int32Array | null }[]>();
+  private readonly datagrams = new Map<number, { protocol: string; host: Int32Array | null }[]>();
 
   constructor(rules: readonly Rule[]) {
     for (const rule of rules) {
-      const host = rule.host === '' ? null : addressWords(rule.host);
+      const host = rule.host === '' ? null : parseAddress(rule.host);
       for (const port of rule.ports) {
         for (const protocol of STREAM_PROTOCOLS) {
           if (protocol.name === rule.protocol) push(this.streams, port, { protocol, host });
@@ -398,25 +368,6 @@ function push<K, V>(map: Map<K, V[]>, key: K, value: V): void {
   else list.push(value);
 }
 
-function equal(a: Uint32Array, b: Uint32Array): boolean {
+function equal(a: Int32Array, b: Int32Array): boolean {
   return a[0] === b[0] && a[1] === b[1] && a[2] === b[2] && a[3] === b[3];
-}
-
-/** An address text (already known to be one) as the four words of `Packet`. */
-function addressWords(text: string): Uint32Array {
-  const words = new Uint32Array(4);
-  if (text.includes(':')) {
-    // The URL parser writes any form of an IPv6 address in full hexadecimal groups.
-    const [head, tail = ''] = new URL(`http://[${text}]/`).hostname.slice(1, -1).split('::');
-    const left = head === '' ? [] : head.split(':');
-    const right = tail === '' ? [] : tail.split(':');
-    const groups = [...left, ...Array<string>(8 - left.length - right.length).fill('0'), ...right];
-    for (let i = 0; i < 4; i++) {
-      words[i] = (Number.parseInt(groups[i * 2], 16) * 65536 + Number.parseInt(groups[i * 2 + 1], 16)) >>> 0;
-    }
-  } else {
-    words[2] = 0xffff;
-    words[3] = text.split('.').reduce((word, part) => word * 256 + Number(part), 0);
-  }
-  return words;
 }

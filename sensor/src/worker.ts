@@ -8,7 +8,7 @@ import type { BpfInstruction } from './capture/bpf.js';
 import type { CaptureError, CaptureErrorCode } from './capture/engine.js';
 import type { TcpOptions } from './flow/tcp.js';
 import { Count, Ledger } from './ledger.js';
-import { OwnPorts } from './own.js';
+import { OwnConnections } from './own.js';
 import { Pipeline } from './pipeline.js';
 import type { DecoderOptions } from './protocols/decoder.js';
 import { PROTOCOL_NAMES } from './protocols/registry.js';
@@ -31,7 +31,8 @@ export interface WorkerSettings {
   readonly tcp: Partial<TcpOptions>;
   readonly control: SharedArrayBuffer;
   readonly ledger: SharedArrayBuffer;
-  readonly ownPorts: SharedArrayBuffer | null;
+  /** Of OwnConnections; null shows those too. */
+  readonly own: SharedArrayBuffer | null;
   readonly layer4: boolean;
   /** Number of this thread. */
   readonly worker: number;
@@ -57,7 +58,7 @@ function run(settings: WorkerSettings): void {
   const port = parentPort!;
   const control = new Int32Array(settings.control);
   const ledger = new Ledger(PROTOCOL_NAMES, new Float64Array(settings.ledger));
-  const own = settings.ownPorts === null ? null : new OwnPorts(settings.ownPorts);
+  const own = settings.own === null ? null : new OwnConnections(settings.own);
   const engine = openAfPacket({
     interfaces: settings.interfaces,
     promiscuous: settings.promiscuous,
@@ -92,7 +93,7 @@ function run(settings: WorkerSettings): void {
       tcp: settings.tcp,
       layer4: settings.layer4,
       worker: settings.worker,
-      isOwn: own === null ? () => false : (a, b) => own.has(a) || own.has(b),
+      isOwn: own === null ? () => false : (flow) => own.has(flow),
     },
     ledger,
   );
@@ -108,6 +109,8 @@ function run(settings: WorkerSettings): void {
     if (!engine.poll(pipeline, POLL_MS)) break;
     ledger.values[Count.kernelDropped] = engine.counters.kernelDropped;
   }
+  // What the ring holds came before the end.
+  engine.poll(pipeline, 0);
   pipeline.finish();
   ledger.values[Count.kernelDropped] = engine.counters.kernelDropped;
   engine.close();

@@ -4,10 +4,11 @@ import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
+import { create, toBinary } from '@bufbuild/protobuf';
 import { registry } from '@packetd/collector/health';
 import { MetricsRegistry } from '@packetd/collector/metrics/registry';
-import type { EndpointStats, RoundTripBatch } from '@packetd/proto/gen/packetd/v1/roundtrip_pb';
-import { Transport } from '@packetd/proto/gen/packetd/v1/roundtrip_pb';
+import { Batch } from '@packetd/collector/output';
+import { RoundTripBatchSchema, Transport } from '@packetd/proto/gen/packetd/v1/roundtrip_pb';
 import { freePort, has } from '../bench/processes.js';
 import { alertRules, dashboardQueries, dashboards } from '../e2e/stack/queries.js';
 import { BACKENDS_HOME, backend, ROOT, startBackend, stopBackend, unless } from '../e2e/support.js';
@@ -31,11 +32,9 @@ async function exported(): Promise<Set<string>> {
     layer4Labels: [],
   };
   const metrics = new MetricsRegistry(config);
-  const endpoint = (transport: Transport) =>
-    ({ transport, address: new Uint8Array(4), port: 1 }) as EndpointStats;
-  const zero = { get: (target: object, name: string) => (name in target ? Reflect.get(target, name) : 0n) };
-  const endpoints = [Transport.TCP, Transport.UDP].map((transport) => new Proxy(endpoint(transport), zero));
-  metrics.take({ roundtrips: [], endpoints } as unknown as RoundTripBatch, 0);
+  const endpoints = [Transport.TCP, Transport.UDP].map((transport) => ({ transport, port: 1 }));
+  const batch = create(RoundTripBatchSchema, { endpoints });
+  metrics.take(new Batch(toBinary(RoundTripBatchSchema, batch)), 0);
   const names = new Set(['up']);
   for (const { name, kind } of metrics.families()) {
     const suffixes: Record<string, string[]> = {

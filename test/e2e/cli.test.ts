@@ -1,17 +1,21 @@
 /** The command line as a user meets it: what works, and what a mistake is told. */
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { describe, it } from 'node:test';
 import { gzipSync } from 'node:zlib';
+import { sleep } from '../bench/processes.js';
 import { PACKETD, packetd } from './support.js';
 
-/** One HTTP request and its answer over TCP, as a pcap file written by hand (RFC 9293, RFC 791). */
-function httpCapture(): Buffer {
+/** HTTP requests with their answers over TCP, as a pcap file written by hand (RFC 9293, RFC 791). */
+function httpCapture(connections = 1): Buffer {
   const out: Buffer[] = [Buffer.from('d4c3b2a1020004000000000000000000ffff000065000000', 'hex')];
   let time = 0;
+  let port = 40_000;
   const segment = (
     fromClient: boolean,
     sequence: number,
@@ -26,34 +30,46 @@ function httpCapture(): Buffer {
     packet[8] = 64;
     packet[9] = 6;
     packet.set(fromClient ? [10, 0, 0, 1, 10, 0, 0, 2] : [10, 0, 0, 2, 10, 0, 0, 1], 12);
-    packet.writeUInt16BE(fromClient ? 40_000 : 8123, 20);
-    packet.writeUInt16BE(fromClient ? 8123 : 40_000, 22);
+    packet.writeUInt16BE(fromClient ? port : 8123, 20);
+    packet.writeUInt16BE(fromClient ? 8123 : port, 22);
     packet.writeUInt32BE(sequence, 24);
     packet.writeUInt32BE(acknowledgement, 28);
     packet[32] = 0x50;
     packet[33] = flags;
     packet.set(body, 40);
     const header = Buffer.alloc(16);
-    header.writeUInt32LE(1_700_000_000, 0);
     time += 1000;
-    header.writeUInt32LE(time, 4);
+    header.writeUInt32LE(1_700_000_000 + Math.floor(time / 1e6), 0);
+    header.writeUInt32LE(time % 1e6, 4);
     header.writeUInt32LE(packet.length, 8);
     header.writeUInt32LE(packet.length, 12);
     out.push(header, packet);
   };
   const request = 'GET /users/42?token=hunter2 HTTP/1.1\r\nHost: shop.test\r\n\r\n';
   const answer = 'HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello';
-  segment(true, 100, 0, 2);
-  segment(false, 500, 101, 0x12);
-  segment(true, 101, 501, 0x10);
-  segment(true, 101, 501, 0x18, request);
-  segment(false, 501, 101 + request.length, 0x18, answer);
+  for (; connections > 0; connections--, port++) {
+    segment(true, 100, 0, 2);
+    segment(false, 500, 101, 0x12);
+    segment(true, 101, 501, 0x10);
+    segment(true, 101, 501, 0x18, request);
+    segment(false, 501, 101 + request.length, 0x18, answer);
+  }
   return Buffer.concat(out);
 }
 
 const directory = mkdtempSync(join(tmpdir(), 'packetd-cli-'));
 const capture = join(directory, 'one.pcap');
 writeFileSync(capture, httpCapture());
+const cut = join(directory, 'cut.pcap');
+writeFileSync(cut, httpCapture().subarray(0, 20));
+
+let configurations = 0;
+function configuration(yaml: string): string {
+  const path = join(directory, `${configurations++}.yaml`);
+  writeFileSync(path, `${yaml}\n`);
+  return path;
+}
+const fileConfig = configuration(`sniffer.file: ${capture}`);
 
 describe('packetd watch', () => {
   it('prints the document of a roundtrip, the same from a file, gzip and stdin', async () => {
@@ -98,6 +114,56 @@ describe('packetd watch', () => {
     assert.equal(out.toString(), '{ 0\n');
   });
 
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    it(`ends at ${signal} when nobody reads, and counts what was not printed`, async () => {
+      const many = join(directory, 'many.pcap');
+      writeFileSync(many, httpCapture(2000));
+      const child = spawn(process.execPath, [PACKETD, 'watch', '--pcap-file', many, '--json', '--stats']);
+      let err = '';
+      child.stderr.on('data', (piece: Buffer) => {
+        err += piece;
+      });
+      // A listener that does not read: without one, Node would read it all when the child ends.
+      child.stdout.on('readable', () => {});
+      await once(child.stdout, 'readable');
+      await sleep(500);
+      assert.equal(child.exitCode, null, 'it waits for its reader');
+      const exited = once(child, 'exit');
+      child.kill(signal);
+      const timer = setTimeout(() => child.kill('SIGKILL'), 5000);
+      assert.deepEqual(await exited, [0, null]);
+      clearTimeout(timer);
+      const printed = (await text(child.stdout)).split('\n').length - 1;
+      const [said, stats] = err.trim().split('\n');
+      const unwritten = Number(/^packetd: (\d+) roundtrips were not printed/.exec(said)?.[1]);
+      assert.ok(unwritten > 0 && printed > 0);
+      assert.equal(printed + unwritten, JSON.parse(stats).records);
+    });
+  }
+
+  it('waits for a reader that is slow', async () => {
+    const out = execFileSync('sh', [
+      '-c',
+      `${process.execPath} ${PACKETD} watch --pcap-file ${join(directory, 'many.pcap')} --json | (sleep 1; wc -l)`,
+    ]);
+    assert.equal(Number(out.toString()), 2000);
+  });
+
+  for (const command of ['config collector', 'ifaces', 'version', '--help']) {
+    it(`ends quietly when nobody reads: ${command}`, async () => {
+      const child = spawn(process.execPath, [PACKETD, ...command.split(' ')], {
+        stdio: ['ignore', 'pipe', 'pipe'],
+      });
+      child.stdout.destroy();
+      let err = '';
+      child.stderr.on('data', (piece: Buffer) => {
+        err += piece.toString();
+      });
+      const [code] = await once(child, 'close');
+      assert.deepEqual([code, err], [0, '']);
+    });
+  }
+
   it('writes documents to a rotated file', async () => {
     const file = join(directory, 'roundtrips.ndjson');
     await packetd(['watch', '--pcap-file', capture, '--output', 'none', '--roundtrips.file', file]);
@@ -111,6 +177,17 @@ describe('packetd watch', () => {
     assert.equal(ledger.records, 1);
     assert.equal(ledger.protocols.http.roundtrips, 1);
     assert.ok(ledger.protocols.http.decodedBytes > 0);
+  });
+
+  it('says of frames that it cannot read that there are some', async () => {
+    const ieee80211 = httpCapture();
+    ieee80211.writeUInt32LE(105, 20);
+    const { err, out, code } = await packetd(['watch', '--pcap-file', '-', '--json'], ieee80211);
+    assert.deepEqual([out, code], ['', 0]);
+    assert.match(
+      err,
+      /^packetd: standard input: 5 of 5 frames are of a link type that packetd does not read\n$/,
+    );
   });
 
   it('watches only what the rules name', async () => {
@@ -128,12 +205,83 @@ describe('packetd watch', () => {
   });
 });
 
+describe('packetd up on a file', () => {
+  const file = join(directory, 'up.pcap');
+  writeFileSync(file, httpCapture(2000));
+  const config = (console: boolean) =>
+    configuration(
+      `sniffer.file: ${file}\nserver.enabled: false\nexporter.roundtrips: { enabled: ${console}, console: ${console} }`,
+    );
+  for (const [title, path, line] of [
+    ['the list', config(false), /http +GET/],
+    ['the documents', config(true), /^\{"@timestamp"/],
+  ] as const) {
+    it(`goes on when the reader of ${title} does not`, async () => {
+      const child = spawn('sh', ['-c', `${process.execPath} ${PACKETD} up --config ${path} | head -n 1`]);
+      const [out, err] = await Promise.all([text(child.stdout), text(child.stderr)]);
+      assert.match(out, line);
+      assert.equal(err, '');
+    });
+  }
+
+  it('ends though nobody reads its documents, and counts them', async () => {
+    const child = spawn(process.execPath, [PACKETD, 'up', '--config', config(true)], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    const exited = once(child, 'exit');
+    // A listener that does not read: without one, Node would read it all when the child ends.
+    child.stdout.on('readable', () => {});
+    const err = await text(child.stderr);
+    assert.deepEqual(await exited, [0, null]);
+    assert.match(err, /"roundtrips":\d+,"msg":"the outputs did not take everything before the end"/);
+    const printed = (await text(child.stdout)).split('\n').length - 1;
+    assert.ok(printed > 0 && printed < 2000);
+  });
+});
+
 describe('a mistake is told in one sentence', () => {
   const cases: [name: string, args: string[], expected: RegExp][] = [
     ['a missing file', ['watch', '--pcap-file', join(directory, 'none.pcap')], /none\.pcap/],
     ['a file that is no capture', ['watch', '--pcap-file', PACKETD], /packetd\.js/],
     ['an unknown protocol', ['watch', '--proto', 'htpp;80'], /'htpp' is no protocol/],
     ['a bad port', ['watch', '--proto', 'http;99999'], /'99999' is no port/],
+    ['a file for an agent', ['agent', '--config', fileConfig], /sniffer\.file is read by packetd up only/],
+    [
+      'interfaces beside a file',
+      ['up', '--ifaces', 'lo', '--config', fileConfig],
+      /option --ifaces is for.*sniffer\.file/,
+    ],
+    [
+      'a demonstration beside a file',
+      ['up', '--demo', '--config', fileConfig],
+      /option --demo is for.*sniffer\.file/,
+    ],
+    [
+      'two ways to log in',
+      ['agent', '--config', configuration('nats: { user: a, password: b, token: c }')],
+      /nats\.user and nats\.token are different ways to log in/,
+    ],
+    [
+      'a password of nobody',
+      ['agent', '--config', configuration('nats.password: b')],
+      /nats\.password needs nats\.user/,
+    ],
+    [
+      'two ways to log in at Elasticsearch',
+      [
+        'up',
+        '--config',
+        configuration(
+          'exporter.roundtrips: { enabled: true, elasticsearch: { servers: ["http://a"], apiKey: a, username: b } }',
+        ),
+      ],
+      /elasticsearch\.apiKey and .*elasticsearch\.username are different/,
+    ],
+    [
+      'a log that cannot be written',
+      ['up', '--config', configuration('logger.filename: /dev/null/log')],
+      /logger\.filename: cannot write '\/dev\/null\/log' \(E/,
+    ],
     ['a missing interface', ['watch', '--ifaces', 'nothere0'], /nothere0/],
     ['a bad duration', ['watch', '--duration', 'soon', '--pcap-file', capture], /duration 'soon'/],
     ['a duration of nothing', ['watch', '--duration', '0', '--pcap-file', capture], /the least is 1ms/],
@@ -142,6 +290,31 @@ describe('a mistake is told in one sentence', () => {
     ['workers by the thousand', ['watch', '--workers', '1000'], /'1000' is not a whole number from 1 to 64/],
     ['a count that is none', ['watch', '--count', '-1', '--pcap-file', capture], /--count: '-1'/],
     ['a count of nothing', ['watch', '--count', '0', '--pcap-file', capture], /--count: '0'/],
+    [
+      'a file cut inside its header',
+      ['watch', '--pcap-file', cut],
+      /cut\.pcap is not a capture: it ends inside its file header/,
+    ],
+    ['an empty path', ['watch', '--pcap-file', ''], /option --pcap-file is empty/],
+    ['an empty path to write', ['watch', '--roundtrips.file', ''], /option --roundtrips\.file is empty/],
+    ['an empty configuration', ['up', '--config', ''], /option --config is empty/],
+    [
+      'two formats',
+      ['watch', '--json', '--output', 'text', '--pcap-file', capture],
+      /--json and --output text contradict/,
+    ],
+    ...[['--ifaces', 'lo'], ['--engine', 'cap'], ['--workers', '2'], ['--no-promisc'], ['--own']].map(
+      (option): [string, string[], RegExp] => [
+        `${option[0]} with a file`,
+        ['watch', '--pcap-file', capture, ...option],
+        new RegExp(`option ${option[0]} is for watching interfaces, option --pcap-file reads a file`),
+      ],
+    ),
+    ...['roundtrips.size', 'roundtrips.backups'].map((name): [string, string[], RegExp] => [
+      `--${name} without a file`,
+      ['watch', '--pcap-file', capture, `--${name}`, '5'],
+      new RegExp(`--${name} needs --roundtrips\\.file`),
+    ]),
     ['an unknown engine', ['watch', '--engine', 'pfring'], /^packetd: option '--engine/],
   ];
   for (const [name, args, expected] of cases) {

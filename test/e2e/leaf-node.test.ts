@@ -4,7 +4,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { create, toBinary } from '@bufbuild/protobuf';
+import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import { connect } from '@nats-io/transport-node';
 import {
   DEFAULT_JETSTREAM,
@@ -113,7 +113,8 @@ describe('leaf node', { skip: unless(has('nats-server'), 'nats-server is not ins
       [
         {
           name: 'documents',
-          write: async ({ decoded }) => {
+          write: async ({ bytes }) => {
+            const decoded = fromBinary(RoundTripBatchSchema, bytes);
             for (const { operation } of decoded.roundtrips) seen.push(`${decoded.sensor?.name} ${operation}`);
           },
           close: async () => {},

@@ -179,7 +179,7 @@ describe('agent, JetStream and collector', { skip }, () => {
       const taking: Output = {
         name: 'documents',
         write: async (batch) => {
-          seen.add(batch.decoded.sensor?.name ?? '');
+          seen.add(batch.head.sensor?.name ?? '');
         },
         close: async () => {},
       };
@@ -200,7 +200,7 @@ describe('agent, JetStream and collector', { skip }, () => {
       name: 'metrics',
       window,
       write: async (batch) => {
-        const name = batch.decoded.sensor?.name ?? '';
+        const name = batch.head.sensor?.name ?? '';
         given.set(name, (given.get(name) ?? 0) + 1);
         if (held !== null) await new Promise<void>((resolve) => held!.push(resolve));
       },
@@ -271,6 +271,23 @@ describe('agent, JetStream and collector', { skip }, () => {
     } finally {
       await manager.streams.delete('GONE');
       await connection.close();
+    }
+  });
+
+  it('ends while NATS is away', async () => {
+    const consuming = await collector();
+    let log = '';
+    consuming.stderr!.on('data', (piece: Buffer) => {
+      log += piece.toString();
+    });
+    await stopBackend(server);
+    try {
+      while (!log.includes('is lost')) await sleep(20);
+      await end(consuming, 'SIGTERM');
+      assert.equal(consuming.exitCode, 0, log);
+      assert.match(log, /"ended"/);
+    } finally {
+      server = await startNats();
     }
   });
 

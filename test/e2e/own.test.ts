@@ -1,11 +1,19 @@
-/** Requests of packetd's other processes (a collector beside an agent) are known by their user agent. */
+/**
+ * Requests of packetd's other processes (a collector beside an agent) are known by their user agent, those to its
+ * own server by address and port.
+ */
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, request } from 'node:http';
 import { connect, createServer as createHttp2Server } from 'node:http2';
 import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { isRoot, unless, Watch } from './support.js';
+import { freePort, sleep } from '../bench/processes.js';
+import { type Document, isRoot, PACKETD, unless, Watch } from './support.js';
 
 const AGENTS = ['packetd', 'packetd/1.0.0', 'packetd grpc-node-js/1.14.0', 'packetdx/1', 'curl packetd'];
 const OTHERS = ['packetdx/1', 'curl packetd'];
@@ -62,4 +70,44 @@ describe("packetd's own requests", { skip: unless(isRoot, 'capturing needs root'
       assert.ok(ledger.ownRoundtrips >= (args.length === 0 ? 9 : 0));
     });
   }
+});
+
+describe("what is said to packetd's server", { skip: unless(isRoot, 'capturing needs root') }, () => {
+  it('is left out, but not what is said to the same port of another', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'packetd-own-'));
+    const port = await freePort();
+    const file = join(directory, 'roundtrips.ndjson');
+    const config = join(directory, 'up.yaml');
+    writeFileSync(
+      config,
+      [
+        'sniffer.ifaces: lo',
+        `server.address: 127.0.0.1:${port}`,
+        `exporter.roundtrips: { enabled: true, filename: ${file} }`,
+      ].join('\n'),
+    );
+    const other = createServer((_, response) => response.end('ok')).listen(port, '127.0.0.2');
+    const child = spawn(process.execPath, [PACKETD, 'up', '--quiet', '--config', config], {
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
+    const exited = once(child, 'exit');
+    for await (const piece of child.stderr.setEncoding('utf8')) if (piece.includes('page')) break;
+    for (const host of ['127.0.0.1', '127.0.0.2'])
+      assert.equal((await fetch(`http://${host}:${port}/healthz`)).status, 200);
+    await sleep(500);
+    child.kill('SIGINT');
+    assert.deepEqual(await exited, [0, null]);
+    other.closeAllConnections();
+    other.close();
+    const documents = readFileSync(file, 'utf8')
+      .split('\n')
+      .filter((line) => line !== '')
+      .map((line) => JSON.parse(line) as Document)
+      .filter(({ server }) => server.port === port);
+    assert.deepEqual(
+      documents.map(({ server }) => server.address),
+      ['127.0.0.2'],
+    );
+    rmSync(directory, { recursive: true });
+  });
 });

@@ -5,7 +5,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { create, toBinary } from '@bufbuild/protobuf';
+import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import { connect, type NatsConnection } from '@nats-io/transport-node';
 import {
   DEFAULT_JETSTREAM,
@@ -124,7 +124,8 @@ describe('publisher and a server with a small max_payload', {
       [
         {
           name: 'documents',
-          write: async ({ decoded }) => {
+          write: async ({ bytes }) => {
+            const decoded = fromBinary(RoundTripBatchSchema, bytes);
             assert.equal(decoded.sensor?.name, 'test');
             for (const { operation } of decoded.roundtrips) operations.push(operation);
           },

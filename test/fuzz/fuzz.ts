@@ -112,9 +112,9 @@ function mutate(random: Random, bytes: Uint8Array, other: Uint8Array): Uint8Arra
 }
 
 const FLOW: TcpFlow = {
-  address0: Uint32Array.of(0, 0, 0xffff, 0x0a000001),
+  address0: Int32Array.of(0, 0, 0xffff, 0x0a000001),
   port0: 40_000,
-  address1: Uint32Array.of(0, 0, 0xffff, 0x0a000002),
+  address1: Int32Array.of(0, 0, 0xffff, 0x0a000002),
   port1: 5,
   sideKnown: true,
   ipVersion: 4,

@@ -2,18 +2,34 @@
  * Every configuration key: its type, default, unit and meaning, in one list. The schema, the reference
  * configuration (`packetd config`) and the environment variables are all made from it.
  */
-import { parseRule } from '@packetd/sensor/rules';
-import { z } from 'zod';
+import type { z } from 'zod';
 import { MAX_WORKERS } from '../limits.js';
+import {
+  duration,
+  flag,
+  headers,
+  oneOf,
+  positive,
+  processors,
+  rules,
+  secret,
+  share,
+  text,
+  texts,
+  whole,
+} from './types.js';
 
 /** Which commands read a key. `up` reads all. */
 export type Role = 'agent' | 'collector';
 const BOTH: readonly Role[] = ['agent', 'collector'];
 const AGENT: readonly Role[] = ['agent'];
+/** Neither, so `up` alone. */
+const UP: readonly Role[] = [];
 const COLLECTOR: readonly Role[] = ['collector'];
 
 /** The kernel wants less than 2 GiB. */
 const MAX_RING_MEBIBYTES = 2047;
+const TEN_YEARS_MS = 10 * 365 * 86_400_000;
 
 export interface Key {
   readonly path: string;
@@ -24,50 +40,6 @@ export interface Key {
   /** Never printed; may come from a file named by `<VARIABLE>_FILE`. */
   readonly secret: boolean;
 }
-
-const UNITS = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 } as const;
-
-/** '500ms', '30s', '5m', '1h' → milliseconds; a bare number is seconds. */
-const duration = z.union([z.number().nonnegative(), z.string()]).transform((value, context) => {
-  const match = /^(\d+(?:\.\d+)?)(ms|s|m|h)?$/.exec(String(value).trim());
-  if (match !== null) return Number(match[1]) * UNITS[(match[2] ?? 's') as keyof typeof UNITS];
-  context.addIssue({ code: 'custom', message: `'${value}' is no duration; write 30s, 5m or 1h` });
-  return z.NEVER;
-});
-
-/** 'http;80,8080', or { protocol, ports, host } as the Go program's configuration has it. */
-const rule = z.unknown().transform((value, context) => {
-  if (typeof value === 'string') return readRule(value, context);
-  const shaped = ruleObject.safeParse(value);
-  if (shaped.success)
-    return readRule(`${shaped.data.protocol};${shaped.data.ports.join(',')};${shaped.data.host}`, context);
-  context.addIssue({
-    code: 'custom',
-    message: `${z.prettifyError(shaped.error)}; a rule is 'protocol;port,port[;host]'`,
-  });
-  return z.NEVER;
-});
-const ruleObject = z.strictObject({
-  name: z.string().optional(),
-  protocol: z.string(),
-  ports: z.array(z.number()),
-  host: z.string().default(''),
-});
-
-function readRule(text: string, context: z.RefinementCtx) {
-  try {
-    return parseRule(text);
-  } catch (error) {
-    context.addIssue({ code: 'custom', message: (error as Error).message });
-    return z.NEVER;
-  }
-}
-
-const flag = z.boolean();
-const text = z.string();
-const count = z.number().int().nonnegative();
-const texts = z.array(z.string());
-const headers = z.record(z.string(), z.string());
 
 function key(
   path: string,
@@ -82,13 +54,7 @@ function key(
 
 export const KEYS: readonly Key[] = [
   key('logger.stdout', flag, false, BOTH, 'Log to stdout instead of stderr.'),
-  key(
-    'logger.level',
-    z.enum(['debug', 'info', 'warn', 'error']),
-    'info',
-    BOTH,
-    'debug, info, warn or error.',
-  ),
+  key('logger.level', oneOf('debug', 'info', 'warn', 'error'), 'info', BOTH, 'debug, info, warn or error.'),
   key('logger.filename', text, '', BOTH, 'Log to this file instead; empty logs to stderr.'),
 
   key('sensor.name', text, '', AGENT, "Name of this sensor in every record; empty is the host's name."),
@@ -102,31 +68,31 @@ export const KEYS: readonly Key[] = [
   ),
   key(
     'sniffer.engine',
-    z.enum(['afpacket', 'cap']),
+    oneOf('afpacket', 'cap'),
     process.platform === 'linux' ? 'afpacket' : 'cap',
     AGENT,
     'afpacket (Linux) or cap (libpcap, optional dependency).',
   ),
-  key('sniffer.ipVersion', z.enum(['', 'v4', 'v6']), '', AGENT, 'v4 or v6 watches only that; empty both.'),
+  key('sniffer.ipVersion', oneOf('', 'v4', 'v6'), '', AGENT, 'v4 or v6 watches only that; empty both.'),
   key('sniffer.noPromisc', flag, false, AGENT, 'Leave the interfaces out of promiscuous mode.'),
   key(
     'sniffer.blockNum',
-    z.number().int().min(2).max(MAX_RING_MEBIBYTES),
+    whole(2, MAX_RING_MEBIBYTES),
     32,
     AGENT,
     'Blocks of 1 MiB in the capture ring of each thread.',
   ),
   key(
     'sniffer.workers',
-    z.number().int().min(1).max(MAX_WORKERS),
+    whole(1, MAX_WORKERS),
     1,
     AGENT,
     'Capture threads, which share the traffic by connection.',
   ),
-  key('sniffer.file', text, '', AGENT, 'Read this pcap or pcapng file instead of an interface.'),
+  key('sniffer.file', text, '', UP, 'Read this pcap or pcapng file instead of an interface.'),
   key(
     'sniffer.protocols.rules',
-    z.array(rule),
+    rules,
     [],
     AGENT,
     "Watch only these: 'http;80,8080', or { protocol: http, ports: [80, 8080], host: 10.0.0.1 }.\nEmpty: every protocol is detected on any port.",
@@ -146,26 +112,26 @@ export const KEYS: readonly Key[] = [
     COLLECTOR,
     'Labels of the tcp_* and udp_* metrics.',
   ),
-  key('controller.connExpired', duration, '5m', AGENT, 'A connection without packets for this long is over.'),
+  key(
+    'controller.connExpired',
+    duration(1),
+    '5m',
+    AGENT,
+    'A connection without packets for this long is over.',
+  ),
   key('controller.decoder.headers', flag, true, AGENT, 'Record HTTP headers (secrets are always redacted).'),
   key(
     'controller.decoder.bodyBytes',
-    count,
+    whole(0),
     0,
     AGENT,
     'Record at most this many bytes of textual HTTP bodies.',
   ),
   key('controller.decoder.keys', flag, false, AGENT, 'Record Redis keys.'),
-  key(
-    'controller.decoder.maxPending',
-    z.number().int().min(1),
-    65_536,
-    AGENT,
-    'Unanswered requests kept per connection.',
-  ),
+  key('controller.decoder.maxPending', whole(1), 65_536, AGENT, 'Unanswered requests kept per connection.'),
   key(
     'controller.decoder.datagramTimeout',
-    duration,
+    duration(1),
     '10s',
     AGENT,
     'A DNS query unanswered for this long is NO_RESPONSE.',
@@ -175,24 +141,30 @@ export const KEYS: readonly Key[] = [
   key('nats.servers', texts, ['nats://127.0.0.1:4222'], BOTH, 'NATS servers with JetStream.'),
   key('nats.stream', text, 'PACKETD', BOTH, 'JetStream stream; made when it is not there.'),
   key('nats.user', text, '', BOTH, 'User, with nats.password.'),
-  key('nats.password', text, '', BOTH, 'Password of the user.', true),
-  key('nats.token', text, '', BOTH, 'Token, instead of user and password.', true),
+  key('nats.password', secret, '', BOTH, 'Password of the user.', true),
+  key('nats.token', secret, '', BOTH, 'Token, instead of user and password.', true),
   key('nats.credentials', text, '', BOTH, 'Path of a .creds file.'),
   key('nats.tls.ca', text, '', BOTH, 'Path of the CA certificate.'),
   key('nats.tls.cert', text, '', BOTH, 'Path of the client certificate.'),
   key('nats.tls.key', text, '', BOTH, "Path of the client certificate's key."),
   key(
     'nats.bufferMegabytes',
-    z.number().int().min(1),
+    whole(1),
     64,
     AGENT,
     'Batches kept while NATS is away; then the oldest go, counted.',
   ),
 
-  key('nats.maxAge', duration, '24h', BOTH, 'How long a new stream keeps what no collector has taken.'),
+  key(
+    'nats.maxAge',
+    duration(0, TEN_YEARS_MS),
+    '24h',
+    BOTH,
+    'How long a new stream keeps what no collector has taken.',
+  ),
   key(
     'nats.maxMegabytes',
-    z.number().int().min(1),
+    whole(1),
     10_240,
     BOTH,
     'Largest size of a new stream; then the oldest batches go.',
@@ -215,7 +187,7 @@ export const KEYS: readonly Key[] = [
   key('metricsStorage.enabled', flag, true, COLLECTOR, 'Aggregate roundtrips into metrics.'),
   key(
     'metricsStorage.expired',
-    duration,
+    duration(1),
     '5m',
     COLLECTOR,
     'A series without growth for this long is dropped.',
@@ -236,19 +208,14 @@ export const KEYS: readonly Key[] = [
   ),
   key(
     'metricsStorage.seriesBudget',
-    z.number().int().min(1),
+    whole(1),
     2000,
     COLLECTOR,
     'Series per metric; the rest is counted in `_other`.',
   ),
   key(
     'processor',
-    z.array(
-      z.strictObject({
-        name: z.enum(['roundtripstometrics', 'roundtripstotraces']),
-        config: z.record(z.string(), z.strictObject({ requireLabels: texts.nullish() })).nullish(),
-      }),
-    ),
+    processors,
     [],
     COLLECTOR,
     'Labels per protocol: [{ name: roundtripstometrics, config: { http: { requireLabels: [method, status_code] } } }].',
@@ -262,8 +229,8 @@ export const KEYS: readonly Key[] = [
     COLLECTOR,
     'Remote-write URL.',
   ),
-  key('exporter.metrics.interval', duration, '15s', COLLECTOR, 'How often.'),
-  key('exporter.metrics.timeout', duration, '15s', COLLECTOR, 'Time-out of one request.'),
+  key('exporter.metrics.interval', duration(1), '15s', COLLECTOR, 'How often.'),
+  key('exporter.metrics.timeout', duration(1), '15s', COLLECTOR, 'Time-out of one request.'),
   key(
     'exporter.metrics.headers',
     headers,
@@ -282,16 +249,16 @@ export const KEYS: readonly Key[] = [
     COLLECTOR,
     'OTLP URL; http://host:4317 for grpc.',
   ),
-  key('exporter.traces.protocol', z.enum(['http', 'grpc']), 'http', COLLECTOR, 'http (protobuf) or grpc.'),
-  key('exporter.traces.timeout', duration, '15s', COLLECTOR, 'Time-out of one request.'),
+  key('exporter.traces.protocol', oneOf('http', 'grpc'), 'http', COLLECTOR, 'http (protobuf) or grpc.'),
+  key('exporter.traces.timeout', duration(1), '15s', COLLECTOR, 'Time-out of one request.'),
   key(
     'exporter.traces.sampleRatio',
-    z.number().min(0).max(1),
+    share,
     1,
     COLLECTOR,
     'Share of traces kept; errors and slow ones always are.',
   ),
-  key('exporter.traces.slow', duration, '1s', COLLECTOR, 'A roundtrip this long is slow.'),
+  key('exporter.traces.slow', duration(0), '1s', COLLECTOR, 'A roundtrip this long is slow.'),
   key(
     'exporter.traces.headers',
     headers,
@@ -305,14 +272,8 @@ export const KEYS: readonly Key[] = [
   key('exporter.roundtrips.enabled', flag, false, COLLECTOR, 'Write every roundtrip as a JSON document.'),
   key('exporter.roundtrips.console', flag, false, COLLECTOR, 'To stdout.'),
   key('exporter.roundtrips.filename', text, '', COLLECTOR, 'To this file, rotated.'),
-  key(
-    'exporter.roundtrips.maxSize',
-    z.number().positive(),
-    100,
-    COLLECTOR,
-    'Size at which the file is rotated, MB.',
-  ),
-  key('exporter.roundtrips.maxBackups', count, 10, COLLECTOR, 'Rotated files to keep.'),
+  key('exporter.roundtrips.maxSize', positive, 100, COLLECTOR, 'Size at which the file is rotated, MB.'),
+  key('exporter.roundtrips.maxBackups', whole(0), 10, COLLECTOR, 'Rotated files to keep.'),
   key(
     'exporter.roundtrips.elasticsearch.servers',
     texts,
@@ -328,10 +289,10 @@ export const KEYS: readonly Key[] = [
     'Data streams are logs-packetd.<protocol>-<namespace>.',
   ),
   key('exporter.roundtrips.elasticsearch.username', text, '', COLLECTOR, 'User, with password.'),
-  key('exporter.roundtrips.elasticsearch.password', text, '', COLLECTOR, 'Password of the user.', true),
+  key('exporter.roundtrips.elasticsearch.password', secret, '', COLLECTOR, 'Password of the user.', true),
   key(
     'exporter.roundtrips.elasticsearch.apiKey',
-    text,
+    secret,
     '',
     COLLECTOR,
     'API key, instead of user and password.',
@@ -348,10 +309,10 @@ export const KEYS: readonly Key[] = [
 
   key('server.enabled', flag, true, BOTH, 'Serve metrics, the live tail and the web page.'),
   key('server.address', text, '127.0.0.1:9091', BOTH, 'Address to listen on: host:port.'),
-  key('server.timeout', duration, '1m', BOTH, 'Longest a request to it may take.'),
+  key('server.timeout', duration(1), '1m', BOTH, 'Longest a request to it may take.'),
   key(
     'server.token',
-    text,
+    secret,
     '',
     BOTH,
     'Bearer token of the administrative routes; without one they answer on loopback only.',

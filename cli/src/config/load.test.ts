@@ -54,23 +54,103 @@ describe('a configuration file', () => {
       'logger:\n  levle: debug\n',
       /line 2: unknown key logger\.levle; did you mean logger\.level\?/,
     ],
-    ['a wrong value', 'logger.level: loud\n', /line 1: logger\.level: /],
+    [
+      'none of a few',
+      'logger:\n  level: loud\n',
+      /line 2: logger\.level: write one of debug, info, warn, error, not 'loud'$/,
+    ],
+    [
+      'what is not true or false',
+      'server.enabled: yes\n',
+      /server\.enabled: write true or false, not 'yes'$/,
+    ],
+    [
+      'a number out of range',
+      'sniffer:\n  workers: 0\n',
+      /line 2: sniffer\.workers: write a whole number from 1 to 64, not 0$/,
+    ],
+    ['a part of a number', 'sniffer.workers: 1.5\n', /write a whole number from 1 to 64, not 1\.5$/],
+    ['no share', 'exporter.traces.sampleRatio: 2\n', /write a number from 0 to 1, not 2$/],
+    ['no time', 'server.timeout: soon\n', /write a time as 500ms, 30s, 5m or 1h \(.*\), not 'soon'$/],
+    // Node's timers would take it for 1 ms.
+    ['a time that timers cannot wait', 'server.timeout: 999h\n', /at most 596h\), not '999h'$/],
+    [
+      'a number for text',
+      'server.address: 9091\n',
+      /server\.address: write it as text, in quotes, not 9091$/,
+    ],
+    [
+      'text for a list',
+      'nats.servers: nats://a\n',
+      /nats\.servers: write a list, as \[a, b\], not 'nats:\/\/a'$/,
+    ],
+    ['a part of a list', 'nats.servers:\n  - a\n  - 5\n', /line 3: nats\.servers\[1\]: write it as text/],
+    [
+      'what is missing',
+      'processor:\n  - config: {}\n',
+      /line 2: processor\[0\]\.name: is missing; write one of roundtripstometrics, /,
+    ],
+    [
+      'a misspelt part',
+      'processor:\n  - nmae: roundtripstometrics\n',
+      /line 2: processor\[0\]: unknown key nmae; write \{ name: /,
+    ],
+    [
+      'a wrong part',
+      'processor:\n  - name: roundtripstometrics\n    config:\n      http:\n        requireLabels: method\n',
+      /line 5: processor\[0\]\.config\.http\.requireLabels: write a list, as \[a, b\], not 'method'$/,
+    ],
+    [
+      'a rule with a wrong port',
+      'sniffer.protocols.rules:\n  - protocol: http\n    ports: [0]\n',
+      /line 3: sniffer\.protocols\.rules\[0\]\.ports\[0\]: write a whole number from 1 to 65535, not 0$/,
+    ],
+    [
+      'a key given twice',
+      'logger:\n  level: info\nlogger.level: warn\n',
+      /line 3: logger\.level was given before, in .* line 2; leave one out$/,
+    ],
+    ['the same key twice', 'logger: {stdout: true, stdout: false}\n', /line 1: this key was given before/],
+    ['two documents', 'logger.stdout: true\n---\n', /line 2: a second document begins here; keep one$/],
+    ['an anchor that is not there', 'logger.level: *x\n', /line 1: there is no anchor \*x above$/],
+    ['a list', '- a\n', /yaml: a configuration is keys with their values/],
     [
       'a wrong rule',
       "sniffer.protocols.rules: ['htpp;80']\n",
       /line 1: sniffer\.protocols\.rules.*'htpp' is no protocol/,
     ],
     ['a value for a group', 'server: yes\n', /line 1: server holds further keys/],
-    ['broken YAML', 'a: [1\n', /line \d/],
+    ['broken YAML', 'a:\n b: c: d\n', /line 2: this is not YAML: /],
   ];
   for (const [name, text, message] of mistakes) {
     it(`refuses ${name} and says where`, () => {
       assert.throws(
         () => loadConfig(file(text), {}),
-        (error: ConfigError) => error.name === 'ConfigError' && message.test(error.message),
+        (error: ConfigError) =>
+          error.name === 'ConfigError' && message.test(error.message) && !error.message.includes('\n'),
       );
     });
   }
+
+  it('knows anchors', () => {
+    const config = loadConfig(file('nats.tls.cert: &pem /a.pem\nnats.tls.key: *pem\n'), {});
+    assert.equal(config.get('nats.tls.key'), '/a.pem');
+  });
+
+  it('tells no secret', () => {
+    for (const text of [
+      'nats.password: 7777\n',
+      'exporter.traces.headers: { Authorization: 7777 }\n',
+      'exporter.traces.headers: [7777]\n',
+      'nats.servers: nats://user:7777@host\n',
+      'nats.servers: { a: "nats://7777@host" }\n',
+    ]) {
+      assert.throws(
+        () => loadConfig(file(text), {}),
+        ({ message }: ConfigError) => /: write /.test(message) && !message.includes('7777'),
+      );
+    }
+  });
 });
 
 describe('the environment', () => {
@@ -92,6 +172,54 @@ describe('the environment', () => {
     const config = loadConfig(undefined, { PACKETD_NATS_PASSWORD_FILE: file('s3cret\n') });
     assert.equal(config.get('nats.password'), 's3cret');
   });
+
+  it('is empty where a key is left to its default', () => {
+    const config = loadConfig(undefined, { PACKETD_SNIFFER_WORKERS: '', PACKETD_NATS_SERVERS: '' });
+    assert.equal(config.get('sniffer.workers'), 1);
+    assert.deepEqual(config.get('nats.servers'), []);
+  });
+
+  it('has rules between blanks', () => {
+    const config = loadConfig(undefined, { PACKETD_SNIFFER_PROTOCOLS_RULES: 'http;80,8080 redis;6379' });
+    assert.deepEqual(config.get('sniffer.protocols.rules'), [
+      { protocol: 'http', ports: [80, 8080], host: '' },
+      { protocol: 'redis', ports: [6379], host: '' },
+    ]);
+  });
+
+  const secretFile = file('{7777');
+  for (const [name, environment, message] of [
+    [
+      'a wrong value',
+      { PACKETD_SNIFFER_WORKERS: 'two' },
+      /^variable PACKETD_SNIFFER_WORKERS: sniffer\.workers: write a whole number from 1 to 64, not 'two'$/,
+    ],
+    ['broken YAML', { PACKETD_PROCESSOR: '[1' }, /^variable PACKETD_PROCESSOR: this is not YAML: /],
+    [
+      'a file that is not there',
+      { PACKETD_NATS_PASSWORD_FILE: '/nothere' },
+      /^variable PACKETD_NATS_PASSWORD_FILE: cannot read '\/nothere' \(ENOENT\)/,
+    ],
+    [
+      'a wrong value in a file',
+      { PACKETD_SNIFFER_WORKERS_FILE: file('two\n') },
+      /^variable PACKETD_SNIFFER_WORKERS_FILE: .*\.yaml: sniffer\.workers: write .*, not 'two'$/,
+    ],
+    [
+      'broken YAML in a file, of which it tells nothing',
+      { PACKETD_EXPORTER_TRACES_HEADERS_FILE: secretFile },
+      /^variable PACKETD_EXPORTER_TRACES_HEADERS_FILE: [^{]*: exporter\.traces\.headers: this is not YAML; [^7]*$/,
+    ],
+    [
+      'a value and its file',
+      { PACKETD_NATS_PASSWORD: 'a', PACKETD_NATS_PASSWORD_FILE: secretFile },
+      /^variables PACKETD_NATS_PASSWORD and PACKETD_NATS_PASSWORD_FILE both set nats\.password; leave one out$/,
+    ],
+  ] as const) {
+    it(`refuses ${name} and names the variable`, () => {
+      assert.throws(() => loadConfig(undefined, environment), { name: 'ConfigError', message });
+    });
+  }
 
   it('refuses what it does not know, but not what Kubernetes adds', () => {
     assert.throws(

@@ -1,7 +1,20 @@
 /** Reads a configuration: YAML file, then environment, over the defaults of keys.ts. */
 import { readFileSync } from 'node:fs';
-import { isMap, isScalar, LineCounter, type Node, parseDocument, type YAMLMap } from 'yaml';
+import {
+  type Document,
+  isAlias,
+  isCollection,
+  isMap,
+  isNode,
+  isScalar,
+  LineCounter,
+  type Node,
+  parseDocument,
+  type YAMLError,
+  type YAMLMap,
+} from 'yaml';
 import { KEYS, type Key, type Role } from './keys.js';
+import { mostTelling, rules } from './types.js';
 
 /** A configuration that cannot be used; the message names file, line, key and fix. */
 export class ConfigError extends Error {
@@ -19,8 +32,8 @@ export class Config {
 
 interface Given {
   readonly value: unknown;
-  /** Where it was said: 'packetd.yaml line 3' or 'variable PACKETD_…'. */
-  readonly where: string;
+  /** Where it, or a part of it, was said: 'packetd.yaml line 3' or 'variable PACKETD_…'. */
+  where(inner: readonly PropertyKey[]): string;
 }
 
 /** Name of a key's environment variable: server.address → PACKETD_SERVER_ADDRESS. */
@@ -43,7 +56,8 @@ export function loadConfig(
   const given = new Map<string, Given>();
   if (file !== undefined) readFile(file, given);
   readEnvironment(environment, given);
-  for (const [path, value] of Object.entries(overrides)) given.set(path, { value, where: 'command line' });
+  for (const [path, value] of Object.entries(overrides))
+    given.set(path, { value, where: () => 'command line' });
   const values = new Map<string, unknown>();
   for (const key of KEYS) {
     const said = given.get(key.path);
@@ -52,9 +66,9 @@ export function loadConfig(
       values.set(key.path, result.data);
       continue;
     }
-    const issue = result.error.issues[0];
-    const inner = issue.path.length > 0 ? `.${issue.path.join('.')}` : '';
-    throw new ConfigError(`${said?.where ?? 'default'}: ${key.path}${inner}: ${issue.message}`);
+    const { path: inner, message } = mostTelling(result.error);
+    const name = inner.map((part) => (typeof part === 'number' ? `[${part}]` : `.${String(part)}`)).join('');
+    throw new ConfigError(`${said?.where(inner) ?? 'default'}: ${key.path}${name}: ${message}`);
   }
   return new Config(values);
 }
@@ -72,32 +86,52 @@ function readFile(file: string, given: Map<string, Given>): void {
   const document = parseDocument(source, { lineCounter: lines });
   if (document.errors.length > 0) {
     const error = document.errors[0];
+    throw new ConfigError(`${file} line ${lines.linePos(error.pos[0]).line}: ${notYaml(error)}`);
+  }
+  const { contents } = document;
+  if (contents === null || (isScalar(contents) && contents.value === null)) return;
+  if (!isMap(contents)) {
     throw new ConfigError(
-      `${file} line ${lines.linePos(error.pos[0]).line}: ${error.message.split('\n')[0]}`,
+      `${file}: a configuration is keys with their values, as 'logger.level: info'; packetd config prints one to start from`,
     );
   }
-  if (document.contents === null) return;
-  if (!isMap(document.contents)) throw new ConfigError(`${file}: a configuration is a list of keys`);
-  walk(document.contents, '', { file, lines, given });
+  const whereOf = (node: Node) => `${file} line ${lines.linePos(node.range?.[0] ?? 0).line}`;
+  walk(contents, '', { document, whereOf, given });
+}
+
+/** The parser's words without the place, which is told before them, and the excerpt. */
+function notYaml({ code, message }: YAMLError): string {
+  if (code === 'DUPLICATE_KEY') return 'this key was given before; leave one out';
+  if (code === 'MULTIPLE_DOCS') return 'a second document begins here; keep one';
+  const words = message.split('\n')[0].replace(/ at line \d+, column \d+:?$/, '');
+  return `this is not YAML: ${words}; mind indentation and quotes`;
 }
 
 /** Nested maps and dotted names (`logger.level: info`) mean the same. */
 function walk(
   map: YAMLMap,
   prefix: string,
-  at: { file: string; lines: LineCounter; given: Map<string, Given> },
+  at: { document: Document.Parsed; whereOf: (node: Node) => string; given: Map<string, Given> },
 ): void {
   for (const pair of map.items) {
     const name = isScalar(pair.key) ? String(pair.key.value) : String(pair.key);
     const path = prefix + name;
-    const offset = (pair.key as Node).range?.[0] ?? 0;
-    const where = `${at.file} line ${at.lines.linePos(offset).line}`;
-    const value = pair.value as Node | null;
+    const where = at.whereOf(pair.key as Node);
+    const value = isAlias(pair.value) ? pair.value.resolve(at.document) : (pair.value as Node | null);
+    if (value === undefined)
+      throw new ConfigError(`${where}: there is no anchor ${String(pair.value)} above`);
     const known = KEYS.some((key) => key.path === path);
     if (known) {
-      const plain = value === null ? null : (value.toJSON() as unknown);
+      const plain = value === null ? null : (value.toJS(at.document) as unknown);
       // A key without a value is one that was left to its default.
-      if (plain !== null) at.given.set(path, { value: plain, where });
+      if (plain === null) continue;
+      const before = at.given.get(path);
+      if (before !== undefined)
+        throw new ConfigError(`${where}: ${path} was given before, in ${before.where([])}; leave one out`);
+      at.given.set(path, {
+        value: plain,
+        where: (inner) => (inner.length === 0 ? where : at.whereOf(innermost(value as Node, inner))),
+      });
     } else if (KEYS.some((key) => key.path.startsWith(`${path}.`))) {
       if (isMap(value)) walk(value, `${path}.`, at);
       else if (value !== null && !(isScalar(value) && value.value === null)) {
@@ -109,6 +143,17 @@ function walk(
   }
 }
 
+/** The node at a path within another, or the last one on the way that there is. */
+function innermost(node: Node, path: readonly PropertyKey[]): Node {
+  let at = node;
+  for (const part of path) {
+    const next = isCollection(at) ? at.get(part, true) : undefined;
+    if (!isNode(next)) return at;
+    at = next;
+  }
+  return at;
+}
+
 /** Kubernetes gives every pod variables for each service, which may be named packetd-something. */
 const KUBERNETES_SERVICE = /_SERVICE_(HOST|PORT)|_PORT(_\d+_(TCP|UDP).*)?$/;
 
@@ -118,38 +163,48 @@ function readEnvironment(environment: NodeJS.ProcessEnv, given: Map<string, Give
     if (!name.startsWith('PACKETD_') || raw === undefined) continue;
     const key = byVariable.get(name);
     if (key !== undefined) {
-      given.set(key.path, { value: fromText(key, raw, name), where: `variable ${name}` });
+      setFromText(given, key, raw, `variable ${name}`);
       continue;
     }
     if (KUBERNETES_SERVICE.test(name)) continue;
-    const fileOf = name.endsWith('_FILE') ? byVariable.get(name.slice(0, -5)) : undefined;
+    const variable = name.endsWith('_FILE') ? name.slice(0, -'_FILE'.length) : '';
+    const fileOf = byVariable.get(variable);
     if (fileOf === undefined)
       throw new ConfigError(
         `unknown variable ${name}; did you mean ${nearestOf(name, [...byVariable.keys()])}?`,
       );
-    try {
-      given.set(fileOf.path, {
-        value: fromText(fileOf, readFileSync(raw, 'utf8').trim(), name),
-        where: `file of ${name}`,
-      });
-    } catch (error) {
-      if (error instanceof ConfigError) throw error;
-      throw new ConfigError(
-        `variable ${name}: cannot read ${raw} (${(error as NodeJS.ErrnoException).code})`,
-      );
-    }
+    if (environment[variable] !== undefined)
+      throw new ConfigError(`variables ${variable} and ${name} both set ${fileOf.path}; leave one out`);
+    setFromText(given, fileOf, readSecret(raw, name), `variable ${name}: ${raw}`);
   }
 }
 
-/** Lists may be given as a comma list, everything else as YAML reads it. */
-function fromText(key: Key, raw: string, name: string): unknown {
+function readSecret(path: string, name: string): string {
+  try {
+    return readFileSync(path, 'utf8').trim();
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    throw new ConfigError(`variable ${name}: cannot read '${path}' (${code}); give the path of a file`);
+  }
+}
+
+/** Lists may be given as a comma list, rules between blanks, everything else as YAML reads it; nothing leaves it to its default. */
+function setFromText(given: Map<string, Given>, key: Key, raw: string, where: string): void {
+  const value = fromText(key, raw, where);
+  if (value !== null) given.set(key.path, { value, where: () => where });
+}
+
+function fromText(key: Key, raw: string, where: string): unknown {
   if (typeof key.fallback === 'string' && key.type.safeParse(raw).success) return raw;
   const document = parseDocument(raw);
-  if (document.errors.length > 0)
-    throw new ConfigError(`variable ${name}: ${document.errors[0].message.split('\n')[0]}`);
+  // The parser's words may repeat what is secret.
+  if (document.errors.length > 0 && key.secret)
+    throw new ConfigError(`${where}: ${key.path}: this is not YAML; write it as in packetd config`);
+  if (document.errors.length > 0) throw new ConfigError(`${where}: ${notYaml(document.errors[0])}`);
   const value: unknown = document.toJSON();
   if (Array.isArray(key.fallback) && !Array.isArray(value)) {
-    return raw === '' ? [] : raw.split(',').map((part) => part.trim());
+    // A rule has commas of its own.
+    return raw === '' ? [] : raw.split(key.type === rules ? /\s+/ : /\s*,\s*/);
   }
   return value;
 }

@@ -1,13 +1,14 @@
-/**
- * Where `packetd watch` prints: batches of records in, text, JSON lines or records out. Writing is
- * synchronous, so that a slow reader slows the decoding of a file instead of filling the memory.
- */
-import { writeSync } from 'node:fs';
+/** Where `packetd watch` prints: batches of records in, text, JSON lines or records out. */
 import { eachRecord, RECORD } from '@packetd/proto/batch';
 import type { BatchOutput } from '@packetd/sensor/protocols/records';
+import { StandardOutput } from './stdout.js';
 
 export interface Printer extends BatchOutput {
-  close(): Promise<void>;
+  ready(): Promise<void> | null;
+  /** Waits for a slow reader no longer than this, and for one that has stopped hardly at all. */
+  hurry(mostMs: number): void;
+  /** Resolves when everything is written, and answers how many records the reader did not take. */
+  close(): Promise<number>;
 }
 
 export interface PrinterOptions {
@@ -28,9 +29,11 @@ interface Format {
 
 export async function makeOutput(options: PrinterOptions): Promise<Printer> {
   const formats: Format[] = [];
-  if (options.format === 'json') formats.push(await jsonFormat(standardOutput(options.done)));
-  if (options.format === 'text') formats.push(await textFormat(standardOutput(options.done)));
-  if (options.format === 'records') formats.push(recordsFormat(standardOutput(options.done)));
+  const stdout = new StandardOutput(options.format === 'records' ? delimitedAfter : linesAfter, options.done);
+  const print = (bytes: Uint8Array, length: number) => stdout.write(bytes, length);
+  if (options.format === 'json') formats.push(await jsonFormat(print));
+  if (options.format === 'text') formats.push(await textFormat(print));
+  if (options.format === 'records') formats.push(recordsFormat(print));
   const file = options.file === undefined ? null : await rotatedFile(options);
   if (file !== null) formats.push(await jsonFormat(file.write));
   let left = options.count;
@@ -45,36 +48,39 @@ export async function makeOutput(options: PrinterOptions): Promise<Printer> {
       });
       for (const format of formats) format.flush();
     },
+    ready: () => stdout.ready(),
+    hurry: (mostMs) => stdout.hurry(mostMs),
     async close() {
       for (const format of formats) format.flush();
       file?.close();
+      await stdout.ready();
+      return stdout.unwritten;
     },
   };
 }
 
 type Write = (bytes: Uint8Array, length: number) => void;
 
-/** Writes all of it to stdout; a closed pipe ends the program quietly. */
-function standardOutput(done: () => void): Write {
-  let closed = false;
-  return (bytes, length) => {
-    let at = 0;
-    while (at < length && !closed) {
-      try {
-        at += writeSync(1, bytes, at, length - at);
-      } catch (error) {
-        const code = (error as NodeJS.ErrnoException).code;
-        if (code === 'EAGAIN') {
-          Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1);
-        } else if (code === 'EPIPE') {
-          closed = true;
-          done();
-        } else {
-          throw error;
-        }
-      }
+const NEWLINE = 10;
+
+function linesAfter(bytes: Uint8Array, at: number): number {
+  let lines = 0;
+  for (let i = bytes.indexOf(NEWLINE, at); i >= 0; i = bytes.indexOf(NEWLINE, i + 1)) lines++;
+  return lines;
+}
+
+function delimitedAfter(bytes: Uint8Array, from: number): number {
+  let records = 0;
+  for (let at = 0; at < bytes.length; ) {
+    let size = 0;
+    for (let shift = 0; ; shift += 7) {
+      size += (bytes[at] & 0x7f) * 2 ** shift;
+      if (bytes[at++] < 0x80) break;
     }
-  };
+    at += size;
+    if (at > from) records++;
+  }
+  return records;
 }
 
 async function jsonFormat(write: Write): Promise<Format> {

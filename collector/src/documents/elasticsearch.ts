@@ -331,6 +331,12 @@ function clientOptions(config: ElasticsearchConfig): ClientOptions {
     throw new EndpointError(
       `${key}.namespace cannot be '${namespace}'; use lower-case letters, digits and _`,
     );
+  if (apiKey !== '' && username !== '')
+    throw new EndpointError(
+      `${key}.apiKey and ${key}.username are different ways to log in; set one of them`,
+    );
+  if (password !== '' && username === '')
+    throw new EndpointError(`${key}.password needs ${key}.username; set both`);
   const auth = apiKey !== '' ? { auth: { apiKey } } : username !== '' ? { auth: { username, password } } : {};
   return {
     nodes: [...servers],

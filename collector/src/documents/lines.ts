@@ -1,21 +1,21 @@
 /** Documents as lines: to a rotated file, or to the console. */
-import { writeSync } from 'node:fs';
 import { ByteBuffer } from '@packetd/proto/byte-buffer';
 import { health } from '../health.js';
 import type { Batch, Output } from '../output.js';
+import { Console } from './console.js';
 import { RotatedFile } from './rotated-file.js';
 import { BatchDocuments } from './writer.js';
 
-const STDOUT = 1;
-
 export class LinesOutput implements Output {
+  /** The lines of one batch are written before those of the next. */
+  readonly window = 1;
   private readonly documents = new BatchDocuments();
   private readonly out = new ByteBuffer(512 << 10);
 
   private constructor(
     readonly name: string,
     /** Answers false where nobody reads any more. */
-    private readonly sink: (bytes: Uint8Array, length: number) => boolean,
+    private readonly sink: (bytes: Uint8Array, length: number) => boolean | Promise<boolean>,
     private readonly end: () => void,
     readonly reopen: () => void,
   ) {}
@@ -35,10 +35,11 @@ export class LinesOutput implements Output {
   }
 
   static console(): LinesOutput {
+    const console = new Console();
     return new LinesOutput(
       'console',
-      writeOut,
-      () => {},
+      (bytes, length) => console.write(bytes, length),
+      () => console.close(),
       () => {},
     );
   }
@@ -49,7 +50,7 @@ export class LinesOutput implements Output {
     const unreadable = this.documents.write(batch, this.out, () => {
       records++;
     });
-    const result = this.sink(this.out.bytes, this.out.length) ? 'written' : 'dropped';
+    const result = (await this.sink(this.out.bytes, this.out.length)) ? 'written' : 'dropped';
     health.records.inc({ output: this.name, result }, records);
     health.records.inc({ output: this.name, result: 'unreadable' }, unreadable);
     health.batches.inc({ output: this.name, result });
@@ -58,18 +59,4 @@ export class LinesOutput implements Output {
   async close(): Promise<void> {
     this.end();
   }
-}
-
-function writeOut(bytes: Uint8Array, length: number): boolean {
-  for (let at = 0; at < length; ) {
-    try {
-      at += writeSync(STDOUT, bytes, at, length - at);
-    } catch (error) {
-      const { code } = error as NodeJS.ErrnoException;
-      if (code === 'EPIPE') return false;
-      if (code !== 'EAGAIN') throw error;
-      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1);
-    }
-  }
-  return true;
 }

@@ -1,6 +1,5 @@
 /** The documents of a batch: one DocumentWriter per sensor, for the observer is part of every document. */
 
-import { eachRecord, RECORD } from '@packetd/proto/batch';
 import type { ByteBuffer } from '@packetd/proto/byte-buffer';
 import type { Sensor } from '@packetd/proto/gen/packetd/v1/roundtrip_pb';
 import { DocumentWriter } from '@packetd/proto/telemetry/document';
@@ -22,8 +21,8 @@ export class BatchDocuments {
     each?: (start: number, end: number, documentStart: number, documentEnd: number) => void,
   ): number {
     let unreadable = 0;
-    const writer = this.writerOf(batch.decoded.sensor);
-    eachRecord(batch.bytes, batch.bytes.length, RECORD, (start, end) => {
+    const writer = this.writerOf(batch.head.sensor);
+    batch.eachRecord((start, end) => {
       const before = out.length;
       if (!writer.write(batch.bytes, start, end, out)) {
         out.length = before;

@@ -35,9 +35,8 @@ export class MetricsOutput implements Output {
   }
 
   write(batch: Batch): Promise<void> {
-    const { length } = batch.decoded.roundtrips;
-    const known = this.registry.take(batch.decoded, Date.now());
-    health.records.inc({ output: this.name, result: 'unreadable' }, length - known);
+    const { known, unreadable } = this.registry.take(batch, Date.now());
+    health.records.inc({ output: this.name, result: 'unreadable' }, unreadable);
     countSensor(batch);
     // Holds no batch: many may wait.
     const accepted = this.remote?.accepted() ?? Promise.resolve();
@@ -64,7 +63,7 @@ const ALERTED = ['kernelDropped', 'recordsDropped'];
 
 /** What a batch says about its sensor, among the collector's own metrics. */
 function countSensor(batch: Batch): void {
-  const { sensor, counters } = batch.decoded;
+  const { sensor, counters } = batch.head;
   // A counter that begins above 0 has not grown to whoever asks for its increase, and these are alerts.
   for (const name of ALERTED) sensorCounters.inc({ sensor: sensor?.name ?? '', name, protocol: '' }, 0);
   for (const { name, protocol, value } of counters) {

@@ -30,7 +30,7 @@ describe('metrics of roundtrips', () => {
   it('has counter, duration and the metrics of the schema', () => {
     const registry = registryOf({ labels: { http: ['method', 'status_code'] } });
     const slow = httpRecord({ durationNano: 3_000_000_000n, status: Status.ERROR }, { statusCode: 503 });
-    registry.take(batchOf([httpRecord(), httpRecord(), slow]).decoded, 1000);
+    registry.take(batchOf([httpRecord(), httpRecord(), slow]), 1000);
     const lines = text(registry);
     const ok = 'method="GET",status_code="200"';
     for (const line of [
@@ -52,7 +52,7 @@ describe('metrics of roundtrips', () => {
 
   it('takes labels of few values where none are named', () => {
     const registry = registryOf();
-    registry.take(batchOf([httpRecord()]).decoded, 1000);
+    registry.take(batchOf([httpRecord()]), 1000);
     assert.ok(
       text(registry).includes(
         'http_requests_total{operation="GET",target="/users/:id",status="OK",server_address="10.0.0.2",server_port="8080",status_code="200"} 1',
@@ -75,14 +75,14 @@ describe('metrics of roundtrips', () => {
 
   it('takes a label that is named twice once', () => {
     const registry = registryOf({ labels: { http: ['method', 'method'] } });
-    registry.take(batchOf([httpRecord()]).decoded, 1000);
+    registry.take(batchOf([httpRecord()]), 1000);
     assert.ok(text(registry).includes('http_requests_total{method="GET"} 1'));
   });
 
   it('counts what is beyond the budget as _other', () => {
     const registry = registryOf({ seriesBudget: 2, labels: { http: ['path', 'method'] } });
     const records = ['/a', '/b', '/c', '/d', '/a'].map((path) => httpRecord({}, { path }));
-    registry.take(batchOf(records).decoded, 1000);
+    registry.take(batchOf(records), 1000);
     assert.deepEqual(
       text(registry).filter((line) => line.startsWith('http_requests_total')),
       [
@@ -95,11 +95,11 @@ describe('metrics of roundtrips', () => {
 
   it('drops series that have not grown, and makes room for others', () => {
     const registry = registryOf({ seriesBudget: 1, labels: { http: ['path'] } });
-    registry.take(batchOf([httpRecord({}, { path: '/a' })]).decoded, 0);
+    registry.take(batchOf([httpRecord({}, { path: '/a' })]), 0);
     assert.equal(registry.expire(60_000, false).length, 0);
     const gone = registry.expire(60_001, false).map(({ family, series }) => [family.name, ...series.labels]);
     assert.ok(gone.some(([name, path]) => name === 'http_requests_total' && path === '/a'));
-    registry.take(batchOf([httpRecord({}, { path: '/b' })]).decoded, 60_002);
+    registry.take(batchOf([httpRecord({}, { path: '/b' })]), 60_002);
     assert.ok(text(registry).includes('http_requests_total{path="/b"} 1'));
     assert.ok(!text(registry).some((line) => line.includes('"/a"')));
   });
@@ -108,7 +108,7 @@ describe('metrics of roundtrips', () => {
     const registry = registryOf({ labels: { http: ['path', 'host'] } });
     const record = (path: string, host: string) => httpRecord({}, { path, host });
     const records = [record('/"\\\n', ''), record('a\0b', 'c'), record('a', 'b\0c')];
-    registry.take(batchOf(records).decoded, 1000);
+    registry.take(batchOf(records), 1000);
     const lines = text(registry).filter((line) => line.startsWith('http_requests_total'));
     assert.deepEqual(lines, [
       'http_requests_total{path="/\\"\\\\\\n"} 1',
@@ -122,7 +122,7 @@ describe('OpenMetrics', () => {
   it('names the family of a counter without _total and has the exemplar at its bucket', () => {
     const registry = registryOf({ labels: { http: ['method'] } });
     const traceId = Uint8Array.from(Buffer.from('4bf92f3577b34da6a3ce929d0e0e4736', 'hex'));
-    registry.take(batchOf([httpRecord({ trace: { traceId } })]).decoded, 1500);
+    registry.take(batchOf([httpRecord({ trace: { traceId } })]), 1500);
     const lines = text(registry, true);
     for (const line of [
       '# TYPE http_requests counter',
@@ -165,8 +165,8 @@ describe('metrics of layer 4', () => {
 
   it('adds up growth and shows how many are active', () => {
     const registry = registryOf();
-    registry.take(batchOf([], { endpoints: [endpoint] }).decoded, 0);
-    registry.take(batchOf([], { endpoints: [{ ...endpoint, connectionsActive: 1n }] }).decoded, 1);
+    registry.take(batchOf([], { endpoints: [endpoint] }), 0);
+    registry.take(batchOf([], { endpoints: [{ ...endpoint, connectionsActive: 1n }] }), 1);
     const other = {
       ...endpoint,
       connectionsOpened: 0n,
@@ -175,7 +175,7 @@ describe('metrics of layer 4', () => {
       handshakes: 0n,
     };
     const third = { ...other, handshakeNano: 0n, connectionsActive: 5n, worker: 1 };
-    registry.take(batchOf([], { endpoints: [third] }).decoded, 2);
+    registry.take(batchOf([], { endpoints: [third] }), 2);
     const lines = text(registry);
     const labels = 'server_address="10.0.0.2",server_port="8080"';
     for (const line of [
@@ -196,7 +196,7 @@ describe('metrics of layer 4', () => {
   it('has only what UDP has for UDP', () => {
     const registry = registryOf({ layer4Labels: ['sensor'] });
     const udp = { ...endpoint, transport: Transport.UDP, port: 53 };
-    registry.take(batchOf([], { endpoints: [udp] }).decoded, 0);
+    registry.take(batchOf([], { endpoints: [udp] }), 0);
     const lines = text(registry).filter((line) => line !== '' && !line.startsWith('#'));
     assert.ok(lines.includes('udp_client_bytes_total{sensor="edge-1"} 900'));
     assert.ok(lines.every((line) => line.startsWith('udp_')));

@@ -1,10 +1,11 @@
-/** Turns decoded batches into metrics; what a protocol's metrics are is compiled from the schema. */
-import type { RoundTrip, RoundTripBatch } from '@packetd/proto/gen/packetd/v1/roundtrip_pb';
-import { compileProtocols, type MetricReader } from '@packetd/proto/telemetry/labels';
+/** Turns batches into metrics; what a protocol's metrics are is compiled from the schema. */
+import { type LabelSource, MetricsReader, metricSchemas } from '@packetd/proto/telemetry/metrics';
+import type { Batch } from '../output.js';
 import { BYTE_BUCKETS, DURATION_BUCKETS } from './histogram.js';
-import { LabelError, type Labels, labelsOf } from './labels.js';
+import { LabelSets } from './label-sets.js';
+import { LabelError, labelsOf } from './labels.js';
 import { Layer4 } from './layer4.js';
-import { Family, LabelSet, type Series } from './store.js';
+import { Family, type Series } from './store.js';
 
 export interface StorageConfig {
   /** A series that has not grown for so long is dropped. */
@@ -18,18 +19,20 @@ export interface StorageConfig {
   readonly layer4Labels: readonly string[];
 }
 
-interface ProtocolMetrics {
-  readonly labels: Labels;
+interface ProtocolFamilies {
+  readonly labelSets: LabelSets;
   readonly requests: Family;
   readonly duration: Family;
-  readonly own: readonly { readonly family: Family; readonly reader: MetricReader }[];
+  /** In the order of the schema's metrics. */
+  readonly own: readonly Family[];
 }
 
 const NANOS = 1e9;
 
 export class MetricsRegistry {
-  /** By the case of the record's detail. */
-  private readonly protocols = new Map<string, ProtocolMetrics>();
+  /** By name. */
+  private readonly protocols = new Map<string, ProtocolFamilies>();
+  private readonly reader: MetricsReader;
   private readonly layer4: Layer4;
 
   /** Throws LabelError. */
@@ -39,7 +42,8 @@ export class MetricsRegistry {
       vm: config.vmHistogram,
       native: config.nativeHistograms,
     };
-    const protocols = compileProtocols();
+    const protocols = metricSchemas();
+    const sources = new Map<string, readonly LabelSource[]>();
     refuseUnknown(
       Object.keys(config.labels),
       protocols.map(({ name }) => name),
@@ -52,8 +56,9 @@ export class MetricsRegistry {
         help: string,
         bounds: readonly number[] = [],
       ) => new Family(name, kind, help, labels.names, bounds, options);
-      this.protocols.set(protocol.detailCase, {
-        labels,
+      sources.set(protocol.name, labels.sources);
+      this.protocols.set(protocol.name, {
+        labelSets: new LabelSets(),
         requests: family(`${protocol.name}_requests_total`, 'counter', `Roundtrips of ${protocol.name}.`),
         duration: family(
           `${protocol.name}_request_duration_seconds`,
@@ -61,27 +66,31 @@ export class MetricsRegistry {
           'From the first byte of the request to the last of the response.',
           DURATION_BUCKETS,
         ),
-        own: protocol.metrics.map((reader) => ({
-          reader,
-          family: family(
-            reader.name,
-            reader.kind,
+        own: protocol.metrics.map(({ name, kind, buckets }) =>
+          family(
+            name,
+            kind,
             `Of the roundtrips of ${protocol.name} that have it.`,
-            reader.buckets.length > 0 ? reader.buckets : BYTE_BUCKETS,
+            buckets.length > 0 ? buckets : BYTE_BUCKETS,
           ),
-        })),
+        ),
       });
     }
+    this.reader = new MetricsReader(sources);
     this.layer4 = new Layer4(config.layer4Labels, options);
   }
 
-  /** Answers how many records were of a protocol that is known; the others are left out. */
-  take(batch: RoundTripBatch, nowMs: number): number {
+  /** Answers how many records were counted, and how many left out: malformed, or of no protocol that is known. */
+  take(batch: Batch, nowMs: number): { known: number; unreadable: number } {
     let known = 0;
-    for (const record of batch.roundtrips) if (this.record(record, nowMs)) known++;
-    const sensor = batch.sensor?.name ?? '';
-    for (const stats of batch.endpoints) this.layer4.take(stats, sensor, nowMs);
-    return known;
+    let unreadable = 0;
+    const { endpoints, sensor } = batch.head;
+    batch.eachRecord((start, end) => {
+      if (this.record(batch.bytes, start, end, nowMs)) known++;
+      else unreadable++;
+    });
+    for (const stats of endpoints) this.layer4.take(stats, sensor?.name ?? '', nowMs);
+    return { known, unreadable };
   }
 
   /** Takes out idle series, with `onlySent` those that remote write has sent; answers them for their staleness markers. */
@@ -98,23 +107,25 @@ export class MetricsRegistry {
     for (const { requests, duration, own } of this.protocols.values()) {
       yield requests;
       yield duration;
-      for (const { family } of own) yield family;
+      yield* own;
     }
     yield* this.layer4.all();
   }
 
-  private record(record: RoundTrip, nowMs: number): boolean {
-    const metrics = this.protocols.get(record.detail.case ?? '');
+  private record(bytes: Uint8Array, start: number, end: number, nowMs: number): boolean {
+    const { reader } = this;
+    const metrics = this.protocols.get(reader.read(bytes, start, end));
     if (metrics === undefined) return false;
-    const labels = new LabelSet(metrics.labels.readers.map((read) => read(record)));
+    const labels = metrics.labelSets.of(reader);
+    const { traceId } = reader;
     metrics.requests.add(labels, 1, nowMs);
-    const traceId = record.trace === undefined ? '' : Buffer.from(record.trace.traceId).toString('hex');
-    metrics.duration.observe(labels, Number(record.durationNano) / NANOS, nowMs, traceId);
-    for (const { family, reader } of metrics.own) {
-      const value = reader.value(record);
+    metrics.duration.observe(labels, reader.durationNano / NANOS, nowMs, traceId);
+    const { own } = metrics;
+    for (let i = 0; i < own.length; i++) {
+      const value = reader.value(i);
       if (value === undefined) continue;
-      if (reader.kind === 'counter') family.add(labels, value, nowMs);
-      else family.observe(labels, value, nowMs, traceId);
+      if (own[i].kind === 'counter') own[i].add(labels, value, nowMs);
+      else own[i].observe(labels, value, nowMs, traceId);
     }
     return true;
   }

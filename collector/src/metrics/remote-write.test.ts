@@ -77,7 +77,7 @@ const points = (samples: readonly Sample[] | undefined) =>
 describe('WriteRequest', () => {
   it('has sorted labels with the instance, and a 0 from when the series was made', () => {
     const registry = new MetricsRegistry(STORAGE);
-    registry.take(batchOf([httpRecord()]).decoded, 5000);
+    registry.take(batchOf([httpRecord()]), 5000);
     const first = seriesOf(requestOf(registry, 9000));
     const key = '__name__=http_requests_total instance=collector-1 method=GET';
     assert.deepEqual(points(first.get(key)?.samples), [
@@ -89,7 +89,7 @@ describe('WriteRequest', () => {
       [0, 5000],
       [1, 9000],
     ]);
-    registry.take(batchOf([httpRecord()]).decoded, 12_000);
+    registry.take(batchOf([httpRecord()]), 12_000);
     const second = seriesOf(requestOf(registry, 14_000));
     assert.deepEqual(points(second.get(key)?.samples), [[2, 14_000]]);
   });
@@ -104,7 +104,7 @@ describe('WriteRequest', () => {
       handshakes: 2n,
       handshakeNano: 500_000_000n,
     };
-    registry.take(batchOf([], { endpoints: [endpoint] }).decoded, 1000);
+    registry.take(batchOf([], { endpoints: [endpoint] }), 1000);
     const all = seriesOf(requestOf(registry, 2000));
     const active =
       '__name__=tcp_connections_active instance=collector-1 sensor=edge-1 server_address=10.0.0.2 server_port=8080 worker=0';
@@ -116,7 +116,7 @@ describe('WriteRequest', () => {
 
   it('marks every series of what is gone as stale', () => {
     const registry = new MetricsRegistry({ ...STORAGE, nativeHistograms: true });
-    registry.take(batchOf([httpRecord()]).decoded, 0);
+    registry.take(batchOf([httpRecord()]), 0);
     const before = seriesOf(requestOf(registry, 1000));
     const after = seriesOf(requestOf(registry, 61_001));
     assert.deepEqual([...after.keys()].toSorted(), [...before.keys()].toSorted());
@@ -130,7 +130,7 @@ describe('WriteRequest', () => {
   it('writes an exemplar once, at its bucket', () => {
     const registry = new MetricsRegistry(STORAGE);
     const traceId = Uint8Array.from(Buffer.from(TRACE, 'hex'));
-    registry.take(batchOf([httpRecord({ trace: { traceId } })]).decoded, 500);
+    registry.take(batchOf([httpRecord({ trace: { traceId } })]), 500);
     const name = '__name__=http_request_duration_seconds_bucket instance=collector-1';
     const first = seriesOf(requestOf(registry, 1000));
     const [exemplar] = messages(first.get(`${name} le=0.025 method=GET`)!.fields, 3);
@@ -144,7 +144,7 @@ describe('WriteRequest', () => {
 
   it('has vmrange buckets instead of le where asked', () => {
     const registry = new MetricsRegistry({ ...STORAGE, vmHistogram: true });
-    registry.take(batchOf([httpRecord()]).decoded, 0);
+    registry.take(batchOf([httpRecord()]), 0);
     const keys = [...seriesOf(requestOf(registry, 1000)).keys()];
     const mine = keys.filter((key) => key.includes('http_request_duration_seconds_bucket'));
     assert.deepEqual(mine, [
@@ -156,7 +156,7 @@ describe('WriteRequest', () => {
     const registry = new MetricsRegistry({ ...STORAGE, nativeHistograms: true });
     const seconds = [0.02, 0.0201, 0.5, 0.5, 3, 0];
     const records = seconds.map((s) => httpRecord({ durationNano: BigInt(Math.round(s * 1e9)) }));
-    registry.take(batchOf(records).decoded, 0);
+    registry.take(batchOf(records), 0);
     const all = seriesOf(requestOf(registry, 1000));
     const { fields } = all.get('__name__=http_request_duration_seconds instance=collector-1 method=GET')!;
     const [zero, histogram] = messages(fields, 4);
@@ -193,9 +193,9 @@ describe('WriteRequest', () => {
 
   it('does not forget what was not sent yet', () => {
     const registry = new MetricsRegistry(STORAGE);
-    registry.take(batchOf([httpRecord()]).decoded, 0);
+    registry.take(batchOf([httpRecord()]), 0);
     requestOf(registry, 1000);
-    registry.take(batchOf([httpRecord()]).decoded, 2000);
+    registry.take(batchOf([httpRecord()]), 2000);
     const key = '__name__=http_requests_total instance=collector-1 method=GET';
     assert.deepEqual(points(seriesOf(requestOf(registry, 90_000)).get(key)?.samples), [[2, 90_000]]);
     assert.equal(seriesOf(requestOf(registry, 91_000)).get(key)?.samples[0].bits, STALE);
@@ -203,10 +203,10 @@ describe('WriteRequest', () => {
 
   it('puts the 0 of a series that came back after its staleness marker', () => {
     const registry = new MetricsRegistry(STORAGE);
-    registry.take(batchOf([httpRecord()]).decoded, 0);
+    registry.take(batchOf([httpRecord()]), 0);
     requestOf(registry, 1000);
     requestOf(registry, 61_001);
-    registry.take(batchOf([httpRecord()]).decoded, 61_001);
+    registry.take(batchOf([httpRecord()]), 61_001);
     const key = '__name__=http_requests_total instance=collector-1 method=GET';
     const { samples } = seriesOf(requestOf(registry, 61_003, 61_001)).get(key)!;
     assert.deepEqual(points(samples), [

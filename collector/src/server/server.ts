@@ -58,10 +58,9 @@ export class Server {
     this.routes();
   }
 
-  /** Port it listens on. */
-  get port(): number {
-    const address = this.app.server.address();
-    return typeof address === 'object' && address !== null ? address.port : this.wantedPort;
+  /** What it listens on; a name has several addresses, perhaps. */
+  get addresses(): readonly { address: string; port: number }[] {
+    return this.app.addresses().filter((address) => typeof address !== 'string');
   }
 
   /** Rejects with ServerError. */

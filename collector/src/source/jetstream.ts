@@ -255,7 +255,7 @@ export class JetStreamSource {
     try {
       const batch = new Batch(await unpack(message.data));
       // A message that cannot be read would come back for ever.
-      batch.decoded;
+      batch.head;
       return batch;
     } catch (error) {
       health.undecodable.inc();

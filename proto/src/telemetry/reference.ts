@@ -7,8 +7,8 @@ import {
   type ProtocolSchema,
   protocolSchemas,
 } from './compile.js';
-import { ENVELOPE_LABELS } from './labels.js';
 import { elasticType } from './mapping.js';
+import { ENVELOPE_LABELS } from './metrics.js';
 
 /** Comments of the schema by `Message` and `Message.field`. */
 export type Comments = ReadonlyMap<string, string>;

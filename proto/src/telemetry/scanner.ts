@@ -1,9 +1,10 @@
 /**
- * Pass 1 of the document writer: the protobuf wire format (https://protobuf.dev/programming-guides/encoding/)
- * of one record into slots of typed arrays. Never reads outside of the range it is given.
+ * Reads the protobuf wire format (https://protobuf.dev/programming-guides/encoding/) of one record into slots of
+ * typed arrays: pass 1 of the document writer, and what metrics read. Never reads outside of the range it is given.
  */
 
-import { type DocumentPlan, type FieldTable, grown, Read } from './program.js';
+import { type FieldTable, grown, Read } from './fields.js';
+import type { RecordPlan } from './plan.js';
 
 /** Most elements of all repeated fields of one record; a record with more is malformed. */
 export const MAX_ITEMS = 65_536;
@@ -19,7 +20,7 @@ export class Scanner {
   itemLow = new Int32Array(64);
   itemHigh = new Int32Array(64);
   itemNext = new Int32Array(64);
-  /** Arm of the `detail` of the record scanned last; `noArm` when it has none. */
+  /** Arm of the `detail` of the record scanned last; their number when it has none. */
   arm: number;
 
   private serial = 0;
@@ -31,10 +32,10 @@ export class Scanner {
   private varintLow = 0;
   private varintHigh = 0;
 
-  constructor(plan: DocumentPlan) {
+  constructor(plan: RecordPlan) {
     this.record = plan.record;
     this.armSlots = plan.armSlots;
-    this.noArm = plan.programs.length - 1;
+    this.noArm = plan.armSlots.length;
     this.arm = this.noArm;
     this.stamp = new Int32Array(plan.slots);
     this.low = new Int32Array(plan.slots);

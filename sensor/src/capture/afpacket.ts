@@ -269,7 +269,7 @@ class AfPacketEngine implements AfPacketCapture {
       // The filter does both already where it was compiled with these options.
       const passedOver =
         (outgoing && interfaceIndex === loopbackIndex) ||
-        (wanted !== null && !wanted.includes(interfaceIndex));
+        (wanted !== null && !contains(wanted, interfaceIndex));
       if (!passedOver) {
         frame.start = at + halfWords[(at + FrameHeader.NETWORK) >>> 1];
         frame.end = frame.start + words[(at + FrameHeader.CAPTURED) >>> 2];
@@ -322,6 +322,12 @@ class AfPacketEngine implements AfPacketCapture {
     libc.munmap(this.address, ring.blockBytes * ring.blockCount);
     libc.close(this.descriptor);
   }
+}
+
+/** `includes` of typed arrays is a call into the engine, for each frame. */
+function contains(list: Int32Array, value: number): boolean {
+  for (let i = 0; i < list.length; i++) if (list[i] === value) return true;
+  return false;
 }
 
 /** struct sockaddr_ll of every interface. */

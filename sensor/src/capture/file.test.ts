@@ -203,13 +203,13 @@ describe('pcapng by its specification', () => {
 });
 
 describe('captures that are cut short', () => {
-  for (const [title, whole] of [
-    ['pcap', pcap(true)],
-    ['pcapng', pcapng(false)],
+  for (const [title, whole, headerBytes] of [
+    ['pcap', pcap(true), 24],
+    ['pcapng', pcapng(false), 28],
   ] as const) {
     it(`${title} at every length: the frames before the cut, at most one warning`, () => {
       const all = readBytes(whole).frames;
-      for (let length = 4; length < whole.length; length++) {
+      for (let length = headerBytes; length < whole.length; length++) {
         const { frames, warnings } = readBytes(whole.subarray(0, length));
         assert.ok(frames.length <= all.length && warnings.length <= 1);
         // After another first frame the clock has another base, so contents are what to compare.
@@ -218,11 +218,16 @@ describe('captures that are cut short', () => {
           all.slice(0, frames.length).map(({ content }) => content),
         );
       }
-      for (let length = 0; length < 4; length++) {
-        assert.throws(() => readBytes(whole.subarray(0, length)), {
-          name: 'CaptureError',
-          code: 'NOT_A_CAPTURE',
-        });
+    });
+
+    // As tcpdump: what has no file header is no capture.
+    it(`${title} within its file header: no capture`, () => {
+      for (let length = 0; length < headerBytes; length++) {
+        const message =
+          length === 0 ? /it is empty/ : length < 4 ? /shorter than 4/ : /inside its file header/;
+        for (const bytes of [whole.subarray(0, length), gzipSync(whole.subarray(0, length))]) {
+          assert.throws(() => readBytes(bytes), { name: 'CaptureError', code: 'NOT_A_CAPTURE', message });
+        }
       }
     });
   }
@@ -263,6 +268,21 @@ describe('what is no capture, or a hostile one', () => {
     ['an empty file', Buffer.alloc(0), /is empty; expected is pcap or pcapng/],
     ['text', Buffer.from('GET / HTTP/1.1'), /begins with 0x47455420/],
     ['text in gzip', gzipSync('GET / HTTP/1.1'), /begins with 0x47455420/],
+    [
+      'pcap of another version',
+      new Writer(true).u32(0xa1b2c3d4).u16(543, 0).u32(0, 0, 65_535, 101).bytes(),
+      /version 543\.0 of the format/,
+    ],
+    [
+      'pcapng of another version',
+      new Writer(true).u32(0x1a2b3c4d).u16(2, 0).u32(0xffffffff, 0xffffffff).block(0x0a0d0d0a),
+      /a section of version 2 of the format/,
+    ],
+    [
+      'pcapng without byte order',
+      Buffer.from('0a0d0d0a1c00000001020304', 'hex'),
+      /without its byte-order magic/,
+    ],
     [
       'damaged gzip',
       Buffer.from([0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3, 255, 255, 255]),

@@ -15,10 +15,11 @@ export interface FileOptions {
 
 /**
  * Opens a capture; '-' is standard input. Throws a `CaptureError` for what cannot be read or is
- * no capture; one that is cut short or damaged gives the frames before that place and a warning.
+ * no capture, which one without a whole file header is too; one that is cut short or damaged after
+ * that gives the frames before that place and a warning.
  */
 export function openFile(path: string, options: FileOptions = {}): Engine {
-  const name = path === '-' ? 'standard input' : path;
+  const name = nameOf(path);
   const input = new Input(openSource(path));
   try {
     if (input.isGzip()) input.decompress();
@@ -30,6 +31,11 @@ export function openFile(path: string, options: FileOptions = {}): Engine {
   }
 }
 
+/** What a user calls it. */
+export function nameOf(path: string): string {
+  return path === '-' ? 'standard input' : path;
+}
+
 function ignore(): void {}
 
 function openReader(name: string, input: Input, clock: Clock): CaptureReader {
@@ -39,9 +45,20 @@ function openReader(name: string, input: Input, clock: Clock): CaptureReader {
     throw notACapture(name, reason);
   }
   const magic = input.view.getUint32(input.start);
-  if (isPcap(magic)) return new PcapReader(input, clock, magic);
-  if (isPcapng(magic)) return new PcapngReader(input, clock);
-  throw notACapture(name, `it begins with 0x${magic.toString(16).padStart(8, '0')}`);
+  const reader = isPcap(magic)
+    ? new PcapReader(input, clock, magic)
+    : isPcapng(magic)
+      ? new PcapngReader(input, clock)
+      : null;
+  if (reader === null) throw notACapture(name, `it begins with 0x${magic.toString(16).padStart(8, '0')}`);
+  switch (reader.begin()) {
+    case ReadStatus.OK:
+      return reader;
+    case ReadStatus.DAMAGED:
+      throw notACapture(name, reader.damage);
+    default:
+      throw notACapture(name, input.failure || 'it ends inside its file header');
+  }
 }
 
 function notACapture(name: string, reason: string): CaptureError {
@@ -91,7 +108,10 @@ class FileEngine implements Engine {
 
   private finish(status: ReadStatus): void {
     const { name, counters, input } = this;
-    const given = `; the ${counters.frames} frames before that were read`;
+    const given =
+      counters.frames === 0
+        ? '; there is no frame before that'
+        : `; the ${counters.frames} frames before that were read`;
     if (input.failure !== '') this.warn(`${name}: ${input.failure}${given}`);
     else if (status === ReadStatus.CUT) this.warn(`${name} is cut short in the middle of a frame${given}`);
     else if (status === ReadStatus.DAMAGED) this.warn(`${name} is damaged: ${this.reader.damage}${given}`);

@@ -23,6 +23,8 @@ export type ReadStatus = (typeof ReadStatus)[keyof typeof ReadStatus];
 export interface CaptureReader {
   /** What is wrong, after `DAMAGED`. */
   readonly damage: string;
+  /** Reads the header of the file, once and before the first frame: OK, CUT or DAMAGED. */
+  begin(): ReadStatus;
   /** Fills the frame, whose bytes lie in the input's window until the next call. */
   next(frame: Frame): ReadStatus;
 }
@@ -66,7 +68,7 @@ export class PcapReader implements CaptureReader {
   private readonly littleEndian: boolean;
   private readonly nanosecondsPerFraction: number;
   private readonly recordHeaderBytes: number;
-  private linkType = -1;
+  private linkType = 0;
   /** Before version 2.3 the captured and the original length were swapped, in 2.3 sometimes. */
   private minorVersion = 4;
 
@@ -81,13 +83,24 @@ export class PcapReader implements CaptureReader {
     this.recordHeaderBytes = variant.recordHeaderBytes;
   }
 
+  begin(): ReadStatus {
+    const { input, littleEndian } = this;
+    if (!input.hold(FILE_HEADER_BYTES)) return ReadStatus.CUT;
+    const major = input.view.getUint16(input.start + 4, littleEndian);
+    this.minorVersion = input.view.getUint16(input.start + 6, littleEndian);
+    if (major !== 2) {
+      this.damage = `version ${major}.${this.minorVersion} of the format, of which only 2 is known`;
+      return ReadStatus.DAMAGED;
+    }
+    // The upper 16 bits tell the length of a frame check sequence.
+    this.linkType = input.view.getUint32(input.start + 20, littleEndian) & 0xffff;
+    input.start += FILE_HEADER_BYTES;
+    return ReadStatus.OK;
+  }
+
   next(frame: Frame): ReadStatus {
     const { input, littleEndian, recordHeaderBytes } = this;
     const { view } = input;
-    if (this.linkType < 0) {
-      const status = this.readFileHeader();
-      if (status !== ReadStatus.OK) return status;
-    }
     if (!input.hold(recordHeaderBytes)) return input.end === input.start ? ReadStatus.END : ReadStatus.CUT;
     let at = input.start;
     const seconds = view.getUint32(at, littleEndian);
@@ -114,21 +127,6 @@ export class PcapReader implements CaptureReader {
     frame.wireLength = original;
     frame.timeNs = this.clock.relative(seconds, fraction * this.nanosecondsPerFraction);
     frame.linkType = this.linkType;
-    return ReadStatus.OK;
-  }
-
-  private readFileHeader(): ReadStatus {
-    const { input, littleEndian } = this;
-    if (!input.hold(FILE_HEADER_BYTES)) return ReadStatus.CUT;
-    const major = input.view.getUint16(input.start + 4, littleEndian);
-    this.minorVersion = input.view.getUint16(input.start + 6, littleEndian);
-    if (major !== 2) {
-      this.damage = `version ${major}.${this.minorVersion} of the format, of which only 2 is known`;
-      return ReadStatus.DAMAGED;
-    }
-    // The upper 16 bits tell the length of a frame check sequence.
-    this.linkType = input.view.getUint32(input.start + 20, littleEndian) & 0xffff;
-    input.start += FILE_HEADER_BYTES;
     return ReadStatus.OK;
   }
 }

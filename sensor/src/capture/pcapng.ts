@@ -11,7 +11,7 @@
  *     Option => code u16, length u16, value, padding to 32 bits
  */
 
-import type { Clock, Frame } from './engine.js';
+import { type Clock, Frame } from './engine.js';
 import { type Input, WINDOW_BYTES } from './input.js';
 import { type CaptureReader, MAX_FRAME_BYTES, ReadStatus } from './pcap.js';
 
@@ -43,6 +43,10 @@ const INTERFACE_DESCRIPTION_BYTES = 20;
 const ENHANCED_PACKET_BYTES = 32;
 const SIMPLE_PACKET_BYTES = 16;
 
+/** The block was read and is no packet. */
+const NO_FRAME = -1;
+type BlockStatus = ReadStatus | typeof NO_FRAME;
+
 export function isPcapng(magic: number): boolean {
   return magic === BlockType.SECTION_HEADER;
 }
@@ -72,51 +76,56 @@ export class PcapngReader implements CaptureReader {
     private readonly clock: Clock,
   ) {}
 
+  /** The first block is a section header, as the file's first bytes have told. */
+  begin(): ReadStatus {
+    const status = this.readBlock(new Frame());
+    return status === NO_FRAME ? ReadStatus.OK : status;
+  }
+
   next(frame: Frame): ReadStatus {
+    for (;;) {
+      const status = this.readBlock(frame);
+      if (status !== NO_FRAME) return status;
+    }
+  }
+
+  private readBlock(frame: Frame): BlockStatus {
     const { input } = this;
     const { view } = input;
-    for (;;) {
-      if (!input.skip(this.blockBytes)) return ReadStatus.CUT;
-      this.blockBytes = 0;
-      if (!input.hold(BLOCK_OVERHEAD_BYTES))
-        return input.end === input.start ? ReadStatus.END : ReadStatus.CUT;
-      const type = view.getUint32(input.start, this.littleEndian);
-      if (type === BlockType.SECTION_HEADER && !this.readByteOrder(view.getUint32(input.start + 8))) {
-        return this.damaged('a section header without its byte-order magic');
-      }
-      const length = view.getUint32(input.start + 4, this.littleEndian);
-      if (length < BLOCK_OVERHEAD_BYTES || length > MAX_BLOCK_BYTES) {
-        return this.damaged(`a block of ${length} bytes`);
-      }
-      // Early writers (ntar) leave the padding out of the length; as Wireshark, read those too.
-      const padded = (length + 3) & ~3;
-      const whole = padded <= MAX_HELD_BYTES;
-      const held = whole ? padded : MAX_HELD_BYTES;
-      if (!input.hold(held)) return ReadStatus.CUT;
-      const start = input.start;
-      const end = whole ? start + padded - 4 : start + held;
-      if (whole && view.getUint32(end, this.littleEndian) !== length) {
-        return this.damaged('a block whose two lengths differ');
-      }
-      this.blockBytes = padded;
-      let status: ReadStatus = ReadStatus.END;
-      switch (type) {
-        case BlockType.ENHANCED_PACKET:
-        case BlockType.PACKET:
-          status = this.readPacket(frame, type, start, end);
-          break;
-        case BlockType.SIMPLE_PACKET:
-          status = this.readSimplePacket(frame, start, end);
-          break;
-        case BlockType.SECTION_HEADER:
-          status = this.readSectionHeader(start, end);
-          break;
-        case BlockType.INTERFACE_DESCRIPTION:
-          status = this.readInterfaceDescription(start, end);
-          break;
-      }
-      // END: the block gave no frame.
-      if (status !== ReadStatus.END) return status;
+    if (!input.skip(this.blockBytes)) return ReadStatus.CUT;
+    this.blockBytes = 0;
+    if (!input.hold(BLOCK_OVERHEAD_BYTES)) return input.end === input.start ? ReadStatus.END : ReadStatus.CUT;
+    const type = view.getUint32(input.start, this.littleEndian);
+    if (type === BlockType.SECTION_HEADER && !this.readByteOrder(view.getUint32(input.start + 8))) {
+      return this.damaged('a section header without its byte-order magic');
+    }
+    const length = view.getUint32(input.start + 4, this.littleEndian);
+    if (length < BLOCK_OVERHEAD_BYTES || length > MAX_BLOCK_BYTES) {
+      return this.damaged(`a block of ${length} bytes`);
+    }
+    // Early writers (ntar) leave the padding out of the length; as Wireshark, read those too.
+    const padded = (length + 3) & ~3;
+    const whole = padded <= MAX_HELD_BYTES;
+    const held = whole ? padded : MAX_HELD_BYTES;
+    if (!input.hold(held)) return ReadStatus.CUT;
+    const start = input.start;
+    const end = whole ? start + padded - 4 : start + held;
+    if (whole && view.getUint32(end, this.littleEndian) !== length) {
+      return this.damaged('a block whose two lengths differ');
+    }
+    this.blockBytes = padded;
+    switch (type) {
+      case BlockType.ENHANCED_PACKET:
+      case BlockType.PACKET:
+        return this.readPacket(frame, type, start, end);
+      case BlockType.SIMPLE_PACKET:
+        return this.readSimplePacket(frame, start, end);
+      case BlockType.SECTION_HEADER:
+        return this.readSectionHeader(start, end);
+      case BlockType.INTERFACE_DESCRIPTION:
+        return this.readInterfaceDescription(start, end);
+      default:
+        return NO_FRAME;
     }
   }
 
@@ -131,7 +140,7 @@ export class PcapngReader implements CaptureReader {
     return this.littleEndian || magic === BYTE_ORDER_MAGIC;
   }
 
-  private readSectionHeader(start: number, end: number): ReadStatus {
+  private readSectionHeader(start: number, end: number): BlockStatus {
     const { view } = this.input;
     if (end - start < SECTION_HEADER_BYTES - 4) return this.damaged('a section header too short');
     const major = view.getUint16(start + 12, this.littleEndian);
@@ -139,10 +148,10 @@ export class PcapngReader implements CaptureReader {
       return this.damaged(`a section of version ${major} of the format, of which only 1 is known,`);
     this.firstInterface += this.interfaces.length;
     this.interfaces = [];
-    return ReadStatus.END;
+    return NO_FRAME;
   }
 
-  private readInterfaceDescription(start: number, end: number): ReadStatus {
+  private readInterfaceDescription(start: number, end: number): BlockStatus {
     const { littleEndian } = this;
     const { view, bytes } = this.input;
     if (end - start < INTERFACE_DESCRIPTION_BYTES - 4)
@@ -169,7 +178,7 @@ export class PcapngReader implements CaptureReader {
       bigTicksPerSecond: ticksPerSecond > MAX_EXACT_TICKS_PER_SECOND ? ticksPerSecond : null,
       offsetSeconds,
     });
-    return ReadStatus.END;
+    return NO_FRAME;
   }
 
   private readPacket(frame: Frame, type: number, start: number, end: number): ReadStatus {

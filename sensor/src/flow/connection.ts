@@ -49,7 +49,7 @@ export class TcpConnection implements TcpFlow, Aged<TcpConnection> {
   ) {}
 
   /** A copy, as are the others. */
-  get address0(): Uint32Array {
+  get address0(): Int32Array {
     return this.table.address(this.entry, this.openerIsHigher);
   }
 
@@ -57,7 +57,7 @@ export class TcpConnection implements TcpFlow, Aged<TcpConnection> {
     return this.table.port(this.entry, this.openerIsHigher);
   }
 
-  get address1(): Uint32Array {
+  get address1(): Int32Array {
     return this.table.address(this.entry, !this.openerIsHigher);
   }
 

@@ -43,14 +43,14 @@ export function segment(f: SegmentFields): Packet {
   p.payloadLength = f.length ?? payload.length;
   p.ipVersion = 4;
   p.source2 = 0xffff;
-  p.source3 = source.address;
+  p.source3 = source.address | 0;
   p.destination2 = 0xffff;
-  p.destination3 = destination.address;
+  p.destination3 = destination.address | 0;
   p.protocol = 6;
   p.sourcePort = source.port;
   p.destinationPort = destination.port;
-  p.sequence = f.seq >>> 0;
-  p.acknowledgement = (f.ack ?? 0) >>> 0;
+  p.sequence = f.seq | 0;
+  p.acknowledgement = (f.ack ?? 0) | 0;
   for (const letter of f.flags ?? (f.ack === undefined ? '' : '.')) p.flags |= LETTERS[letter];
   p.timeNs = (f.ms ?? 0) * 1e6;
   p.wireLength = 54 + p.payloadLength;

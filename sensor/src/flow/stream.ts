@@ -33,9 +33,9 @@ export interface StreamHandler {
 /** A connection as reassembly knows it. Words of addresses are as in `Packet`. */
 export interface TcpFlow {
   /** Side 0, the opener. `sideKnown` is false for a guess (no SYN seen). */
-  readonly address0: Uint32Array;
+  readonly address0: Int32Array;
   readonly port0: number;
-  readonly address1: Uint32Array;
+  readonly address1: Int32Array;
   readonly port1: number;
   readonly sideKnown: boolean;
   readonly ipVersion: number;

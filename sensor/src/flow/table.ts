@@ -28,7 +28,7 @@ export class KeyTable {
   /** Removed entries: the last is `freed - 1`, 0 for none; each one's first key word links the next. */
   private freed = 0;
   private hash = 0;
-  private readonly seed: number;
+  readonly seed: number;
 
   /** `seed` keeps a sender from choosing addresses that collide; nothing depends on its value. */
   constructor(
@@ -46,14 +46,15 @@ export class KeyTable {
 
   /** The entry of `key`, or -1. */
   find(): number {
-    const { key, keys, slots, mask, words, stride } = this;
+    const { key, words } = this;
     let hash = this.seed;
-    for (let i = 0; i < words; i++) {
-      hash = Math.imul(hash ^ key[i], 0x9e3779b1);
-      hash ^= hash >>> 15;
-    }
-    hash = Math.imul(hash, 0x85ebca6b);
-    hash ^= hash >>> 13;
+    for (let i = 0; i < words; i++) hash = mix(hash, key[i]);
+    return this.findHashed(finish(hash));
+  }
+
+  /** The same with a hash of the caller's, the same for the same key, made from `seed`, `mix` and `finish`. */
+  findHashed(hash: number): number {
+    const { key, keys, slots, mask, words, stride } = this;
     this.hash = hash;
     for (let slot = hash & mask; ; slot = (slot + 1) & mask) {
       const entry = slots[slot] - 1;
@@ -128,6 +129,16 @@ export class KeyTable {
   }
 }
 
+function mix(hash: number, word: number): number {
+  const mixed = Math.imul(hash ^ word, 0x9e3779b1);
+  return mixed ^ (mixed >>> 15);
+}
+
+function finish(hash: number): number {
+  const mixed = Math.imul(hash, 0x85ebca6b);
+  return mixed ^ (mixed >>> 13);
+}
+
 /** Key words of a connection: the lower endpoint's address, the higher's, both ports. */
 const TUPLE_WORDS = 9;
 
@@ -149,12 +160,9 @@ export class TupleTable {
 
   /** The entry of the packet's connection, or -1. Sets `reversed` and `looped`. */
   find(p: Packet): number {
-    const key = this.table.key;
-    let order = p.source3 - p.destination3;
-    if (order === 0) order = p.source2 - p.destination2;
-    if (order === 0) order = p.source1 - p.destination1;
-    if (order === 0) order = p.source0 - p.destination0;
-    if (order === 0) order = p.sourcePort - p.destinationPort;
+    const { table } = this;
+    const { key } = table;
+    const order = compareEnds(p);
     this.looped = order === 0;
     if (order <= 0) {
       this.reversed = false;
@@ -179,7 +187,9 @@ export class TupleTable {
       key[7] = p.source3;
       key[8] = (p.destinationPort << 16) | p.sourcePort;
     }
-    return this.table.find();
+    if (p.ipVersion !== 4) return table.find();
+    // The other words are the same for all of IPv4.
+    return table.findHashed(finish(mix(mix(mix(table.seed, key[3]), key[7]), key[8])));
   }
 
   /** Enters the connection that `find` has just not found. */
@@ -192,8 +202,8 @@ export class TupleTable {
   }
 
   /** The address of an entry's lower or higher endpoint, a copy. */
-  address(entry: number, higher: boolean): Uint32Array {
-    const words = new Uint32Array(4);
+  address(entry: number, higher: boolean): Int32Array {
+    const words = new Int32Array(4);
     const from = higher ? 4 : 0;
     for (let i = 0; i < 4; i++) words[i] = this.table.word(entry, from + i);
     return words;
@@ -203,6 +213,15 @@ export class TupleTable {
     const ports = this.table.word(entry, 8);
     return higher ? ports & 0xffff : ports >>> 16;
   }
+}
+
+/** Negative where the source is the lower endpoint of the two, 0 where both are the same. */
+function compareEnds(p: Packet): number {
+  if (p.source3 !== p.destination3) return p.source3 < p.destination3 ? -1 : 1;
+  if (p.source2 !== p.destination2) return p.source2 < p.destination2 ? -1 : 1;
+  if (p.source1 !== p.destination1) return p.source1 < p.destination1 ? -1 : 1;
+  if (p.source0 !== p.destination0) return p.source0 < p.destination0 ? -1 : 1;
+  return p.sourcePort - p.destinationPort;
 }
 
 /** What an `AgeList` links. An item is in one list at most. */

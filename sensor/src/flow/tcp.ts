@@ -148,7 +148,7 @@ export class TcpTracker {
     // What a packet acknowledges was sent before what it carries.
     if ((flags & TcpFlag.ACK) !== 0) this.acknowledge(connection, half, peer, p);
     const length = Math.max(p.payloadLength, captured);
-    const sequence = (flags & TcpFlag.SYN) === 0 ? p.sequence | 0 : (p.sequence + 1) | 0;
+    const sequence = (flags & TcpFlag.SYN) === 0 ? p.sequence : (p.sequence + 1) | 0;
     if (length > 0) this.payload(connection, half, p, sequence, length, captured);
     else this.mark(half, sequence);
     if (connection.state === State.HALF_OPEN && (length > 0 || this.bothSeen(connection))) {
@@ -304,7 +304,7 @@ export class TcpTracker {
     const fromOpener = this.table.reversed === connection.openerIsHigher;
     const half = fromOpener ? connection.half0 : connection.half1;
     const peer = fromOpener ? connection.half1 : connection.half0;
-    const sequence = p.sequence | 0;
+    const sequence = p.sequence;
     if (malformed(flags)) {
       this.counters.straySegments++;
       return false;
@@ -320,8 +320,8 @@ export class TcpTracker {
     }
     if (!syn || (half.hasInitial && half.initial === sequence)) return true;
     if ((flags & TcpFlag.ACK) !== 0) {
-      const answers = peer.hasInitial && (p.acknowledgement | 0) === ((peer.initial + 1) | 0);
-      const answersData = peer.hasInitial && within(p.acknowledgement | 0, peer.initial, peer.next);
+      const answers = peer.hasInitial && p.acknowledgement === ((peer.initial + 1) | 0);
+      const answersData = peer.hasInitial && within(p.acknowledgement, peer.initial, peer.next);
       if ((answers || answersData) && !half.hasData) {
         // The answer to the SYN, or another in place of the first.
         half.hasInitial = false;
@@ -366,7 +366,7 @@ export class TcpTracker {
       return false;
     }
     if ((flags & TcpFlag.SYN) === 0) return true;
-    const sequence = p.sequence | 0;
+    const sequence = p.sequence;
     const answer = (flags & TcpFlag.ACK) !== 0;
     if (half.hasInitial) {
       connection.synRepeated = true;
@@ -379,7 +379,7 @@ export class TcpTracker {
     }
     if (answer) {
       connection.synAckSeen = true;
-      if (peer.position === Position.UNKNOWN) peer.start(Position.KNOWN, p.acknowledgement | 0);
+      if (peer.position === Position.UNKNOWN) peer.start(Position.KNOWN, p.acknowledgement);
     } else {
       connection.synSeen = true;
       if (!connection.synRepeated) connection.synNs = timeNs;
@@ -396,11 +396,11 @@ export class TcpTracker {
     if ((p.flags & TcpFlag.ACK) !== 0 && half.position !== Position.KNOWN) {
       return (
         peer.position !== Position.UNKNOWN &&
-        within(p.acknowledgement | 0, (peer.acknowledged - 1) | 0, peer.next)
+        within(p.acknowledgement, (peer.acknowledged - 1) | 0, peer.next)
       );
     }
     if (half.position === Position.UNKNOWN) return false;
-    const sequence = p.sequence | 0;
+    const sequence = p.sequence;
     const ahead = (sequence - half.next) | 0;
     if (ahead >= 0) return ahead <= this.options.maxResetAheadBytes;
     return ((sequence - half.acknowledged) | 0) >= 0;
@@ -408,7 +408,7 @@ export class TcpTracker {
 
   private acknowledge(connection: TcpConnection, half: Half, peer: Half, p: Packet): void {
     const { timeNs } = p;
-    const acknowledgement = p.acknowledgement | 0;
+    const acknowledgement = p.acknowledgement;
     if (connection.synAckSeen && !connection.handshakeDone && half.side === 0) {
       connection.handshakeDone = true;
       if (connection.synSeen && !connection.synRepeated && this.statistics !== null) {

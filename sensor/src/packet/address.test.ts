@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { formatAddress, MAX_ADDRESS_LENGTH, writeAddress } from './address.js';
+import { formatAddress, MAX_ADDRESS_LENGTH, parseAddress, writeAddress } from './address.js';
 
 /** IPv6 by RFC 5952; the rows with a section are its examples. */
 const CASES: readonly [words: readonly [number, number, number, number], ipVersion: number, text: string][] =
@@ -31,5 +31,10 @@ for (const [[word0, word1, word2, word3], ipVersion, text] of CASES) {
     const target = new Uint8Array(MAX_ADDRESS_LENGTH + 3).fill(0x3a);
     const end = writeAddress(target, 3, word0, word1, word2, word3, ipVersion);
     assert.equal(Buffer.from(target.subarray(3, end)).toString('latin1'), text);
+    assert.deepEqual(parseAddress(text), Int32Array.of(word0, word1, word2, word3));
   });
 }
+
+test('an address with its zone, or in upper case', () => {
+  assert.deepEqual(parseAddress('FE80::1%eth0'), Int32Array.of(0xfe800000, 0, 0, 1));
+});

@@ -1,4 +1,4 @@
-/** Addresses as text: IPv4 dotted, IPv6 by RFC 5952. Addresses are the four words of `Packet`. */
+/** Addresses as text and back: IPv4 dotted, IPv6 by RFC 5952. Addresses are the four words of `Packet`. */
 
 /** The longest text of an address. */
 export const MAX_ADDRESS_LENGTH = 39;
@@ -96,4 +96,23 @@ function writeDecimal(target: Uint8Array, offset: number, value: number): number
   if (value >= 10) target[at++] = DIGIT_0 + (((value / 10) | 0) % 10);
   target[at++] = DIGIT_0 + (value % 10);
   return at;
+}
+
+/** A text that is known to be an address, of IPv6 perhaps with its zone, as the four words of `Packet`. */
+export function parseAddress(text: string): Int32Array {
+  const words = new Int32Array(4);
+  if (text.includes(':')) {
+    // The URL parser writes any form of an IPv6 address in full hexadecimal groups.
+    const [head, tail = ''] = new URL(`http://[${text.split('%')[0]}]/`).hostname.slice(1, -1).split('::');
+    const left = head === '' ? [] : head.split(':');
+    const right = tail === '' ? [] : tail.split(':');
+    const groups = [...left, ...Array<string>(8 - left.length - right.length).fill('0'), ...right];
+    for (let i = 0; i < 4; i++) {
+      words[i] = (Number.parseInt(groups[i * 2], 16) << 16) | Number.parseInt(groups[i * 2 + 1], 16);
+    }
+  } else {
+    words[2] = 0xffff;
+    words[3] = text.split('.').reduce((word, part) => (word << 8) | Number(part), 0);
+  }
+  return words;
 }

@@ -2,7 +2,7 @@
  * IPv4 (RFC 791) and IPv6 (RFC 8200). Checksums are not verified: with offload the ones captured on
  * the sending host are not yet filled in.
  */
-import { type Cursor, IpProtocol, missing, readUint16, readUint32 } from './cursor.js';
+import { type Cursor, IpProtocol, missing, readInt32, readUint16, readUint32 } from './cursor.js';
 import { type Packet, ParseStatus } from './packet.js';
 
 /** Extension headers of one IPv6 packet. */
@@ -46,11 +46,11 @@ export function putIpv4(packet: Packet, bytes: Uint8Array, position: number): vo
   packet.source0 = 0;
   packet.source1 = 0;
   packet.source2 = 0xffff;
-  packet.source3 = readUint32(bytes, position + 12);
+  packet.source3 = readInt32(bytes, position + 12);
   packet.destination0 = 0;
   packet.destination1 = 0;
   packet.destination2 = 0xffff;
-  packet.destination3 = readUint32(bytes, position + 16);
+  packet.destination3 = readInt32(bytes, position + 16);
 }
 
 /** Like `readIpv4`; the extension headers are left to `readExtension`. */
@@ -70,14 +70,14 @@ export function readIpv6(c: Cursor, packet: Packet): ParseStatus {
   c.ipVersion = 6;
   c.position = position + 40;
   packet.ipVersion = 6;
-  packet.source0 = readUint32(bytes, position + 8);
-  packet.source1 = readUint32(bytes, position + 12);
-  packet.source2 = readUint32(bytes, position + 16);
-  packet.source3 = readUint32(bytes, position + 20);
-  packet.destination0 = readUint32(bytes, position + 24);
-  packet.destination1 = readUint32(bytes, position + 28);
-  packet.destination2 = readUint32(bytes, position + 32);
-  packet.destination3 = readUint32(bytes, position + 36);
+  packet.source0 = readInt32(bytes, position + 8);
+  packet.source1 = readInt32(bytes, position + 12);
+  packet.source2 = readInt32(bytes, position + 16);
+  packet.source3 = readInt32(bytes, position + 20);
+  packet.destination0 = readInt32(bytes, position + 24);
+  packet.destination1 = readInt32(bytes, position + 28);
+  packet.destination2 = readInt32(bytes, position + 32);
+  packet.destination3 = readInt32(bytes, position + 36);
   return ParseStatus.OK;
 }
 

@@ -6,7 +6,7 @@ export class Packet {
   bytes: Uint8Array = new Uint8Array(0);
   /** 4 or 6. */
   ipVersion = 0;
-  /** Addresses as four 32-bit words; an IPv4 address is 0, 0, 0xffff, address. */
+  /** Addresses as four signed 32-bit words; an IPv4 address is 0, 0, 0xffff, address. */
   source0 = 0;
   source1 = 0;
   source2 = 0;
@@ -24,7 +24,7 @@ export class Packet {
   payloadEnd = 0;
   /** Payload length by the headers; more than what was captured where the frame was cut. */
   payloadLength = 0;
-  /** TCP only. */
+  /** TCP only, signed like the addresses. */
   sequence = 0;
   acknowledgement = 0;
   flags = 0;

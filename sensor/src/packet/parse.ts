@@ -50,7 +50,7 @@ export class PacketParser {
     packet.timeNs = frame.timeNs;
     packet.interfaceIndex = frame.interfaceIndex;
     packet.wireLength = frame.wireLength;
-    if (frame.linkType === LinkType.ETHERNET && readPlain(frame, packet)) {
+    if (readPlain(frame, packet)) {
       this.counters.frames[ParseStatus.OK]++;
       return ParseStatus.OK;
     }
@@ -108,31 +108,36 @@ export class PacketParser {
   }
 }
 
-/** Ethernet (14), IPv4 without options (20), TCP (20). */
-const PLAIN_IP = 14;
-const PLAIN_TCP = PLAIN_IP + 20;
-const PLAIN_BYTES = PLAIN_TCP + 20;
+const ETHERNET_BYTES = 14;
+/** IPv4 without options, and TCP. */
+const PLAIN_IP_BYTES = 20;
+const PLAIN_BYTES = PLAIN_IP_BYTES + 20;
 
 /**
- * The same in one go for what nearly all frames are: TCP in a whole IPv4 packet without options in an Ethernet
- * frame that was captured to the end of its headers. False, and `packet` means nothing, for all others.
+ * The same in one go for what nearly all frames are: TCP in a whole IPv4 packet without options, in an Ethernet
+ * frame or as the kernel delivers it, that was captured to the end of its headers. False, and `packet` means
+ * nothing, for all others.
  */
 function readPlain(frame: Frame, packet: Packet): boolean {
-  const { bytes, start } = frame;
-  if (frame.end - start < PLAIN_BYTES) return false;
-  if (bytes[start + 12] !== 0x08 || bytes[start + 13] !== 0 || bytes[start + PLAIN_IP] !== 0x45) return false;
-  // Protocol, and neither more fragments nor an offset.
-  if (bytes[start + 23] !== IpProtocol.TCP || ((bytes[start + 20] & 0x3f) | bytes[start + 21]) !== 0)
+  const { bytes, end } = frame;
+  let ip = frame.start;
+  if (frame.linkType === LinkType.ETHERNET) {
+    ip += ETHERNET_BYTES;
+    if (end - ip < PLAIN_BYTES || bytes[ip - 2] !== 0x08 || bytes[ip - 1] !== 0) return false;
+  } else if (frame.linkType !== LinkType.NETWORK || frame.etherType !== EtherType.IPV4) {
     return false;
-  const tcp = start + PLAIN_TCP;
-  const declaredEnd = start + PLAIN_IP + readUint16(bytes, start + 16);
-  const headerLength = (bytes[tcp + 12] >> 4) * 4;
-  const payloadStart = tcp + headerLength;
-  if (headerLength < 20 || payloadStart > declaredEnd || payloadStart > frame.end) return false;
-  putIpv4(packet, bytes, start + PLAIN_IP);
+  } else if (end - ip < PLAIN_BYTES) return false;
+  // Neither options, nor more fragments, nor an offset.
+  if (bytes[ip] !== 0x45 || ((bytes[ip + 6] & 0x3f) | bytes[ip + 7]) !== 0) return false;
+  if (bytes[ip + 9] !== IpProtocol.TCP) return false;
+  const tcp = ip + PLAIN_IP_BYTES;
+  const declaredEnd = ip + readUint16(bytes, ip + 2);
+  const payloadStart = tcp + (bytes[tcp + 12] >> 4) * 4;
+  if (payloadStart < tcp + 20 || payloadStart > declaredEnd || payloadStart > end) return false;
+  putIpv4(packet, bytes, ip);
   putTcp(packet, bytes, tcp);
   packet.payloadStart = payloadStart;
-  packet.payloadEnd = Math.min(frame.end, declaredEnd);
+  packet.payloadEnd = Math.min(end, declaredEnd);
   packet.payloadLength = declaredEnd - payloadStart;
   return true;
 }

@@ -1,5 +1,5 @@
 /** TCP (RFC 9293) and UDP (RFC 768). Checksums are not verified, as for IP. */
-import { type Cursor, IpProtocol, missing, readUint16, readUint32 } from './cursor.js';
+import { type Cursor, IpProtocol, missing, readInt32, readUint16 } from './cursor.js';
 import { type Packet, ParseStatus } from './packet.js';
 
 /** A header whose options were cut by the capture is OK: the packet then has no captured payload. */
@@ -22,8 +22,8 @@ export function putTcp(packet: Packet, bytes: Uint8Array, position: number): voi
   packet.protocol = IpProtocol.TCP;
   packet.sourcePort = readUint16(bytes, position);
   packet.destinationPort = readUint16(bytes, position + 2);
-  packet.sequence = readUint32(bytes, position + 4);
-  packet.acknowledgement = readUint32(bytes, position + 8);
+  packet.sequence = readInt32(bytes, position + 4);
+  packet.acknowledgement = readInt32(bytes, position + 8);
   packet.flags = bytes[position + 13];
 }
 

@@ -2,7 +2,7 @@
  * One TCP connection above reassembly: finds out its protocol, keeps the bytes that the decoder has
  * not consumed yet, and gives the decoder's exchanges to the record encoder.
  */
-import { StatusValue } from '@packetd/proto';
+import { StatusValue, WireWriter } from '@packetd/proto';
 import type { Clock } from '../capture/engine.js';
 import { CloseReason, type Side, type StreamHandler, type TcpFlow } from '../flow/stream.js';
 import { Count, type Ledger, ProtocolCount } from '../ledger.js';
@@ -443,8 +443,8 @@ export class ProtocolConnection implements StreamHandler, Connection {
     const { flow } = this;
     const a = flow.address0;
     const b = flow.address1;
-    const side0 = encodeEndpoint(flow.ipVersion, a[0], a[1], a[2], a[3], flow.port0);
-    const side1 = encodeEndpoint(flow.ipVersion, b[0], b[1], b[2], b[3], flow.port1);
+    const side0 = encodeEndpoint(new WireWriter(32), flow.ipVersion, a[0], a[1], a[2], a[3], flow.port0);
+    const side1 = encodeEndpoint(new WireWriter(32), flow.ipVersion, b[0], b[1], b[2], b[3], flow.port1);
     const [client, server] = this.clientSide === 0 ? [side0, side1] : [side1, side0];
     return makeEndpoints(client, server, TRANSPORT_TCP, this.settings.clock.baseSeconds, flow.firstTimeNs);
   }

@@ -18,6 +18,8 @@ import type { Exchange } from './exchange.js';
 /** Takes full batches. `bytes[0, length)` is borrowed until the call returns. */
 export interface BatchOutput {
   batch(bytes: Uint8Array, length: number, records: number): void;
+  /** Null when the next batch may come, else what resolves then; without it, it always may. */
+  ready?(): Promise<void> | null;
 }
 
 /** A batch is handed on when it is this large. */
@@ -29,8 +31,8 @@ const MAX_TAG_BYTES = 5;
 /** Who talked: encoded once per connection by `encodeEndpoint`. */
 export interface Endpoints {
   /** Address and port fields of message Endpoint. */
-  readonly client: Uint8Array;
-  readonly server: Uint8Array;
+  readonly client: WireWriter;
+  readonly server: WireWriter;
   readonly transport: number;
   /** Hash of the connection and the time it was first seen: the first half of every id. */
   readonly hash0: number;
@@ -67,7 +69,7 @@ export class RecordEncoder {
     const startNs = requestStartNs >= 0 ? requestStartNs : responseStartNs;
     let at = putId(w, mark, endpoints, startNs);
     at = putEndpoint(
-      bytes,
+      w,
       at,
       RoundTripTag.client,
       endpoints.client,
@@ -75,7 +77,7 @@ export class RecordEncoder {
       packets(exchange.requestFirstSegment, exchange.requestLastSegment),
     );
     at = putEndpoint(
-      bytes,
+      w,
       at,
       RoundTripTag.server,
       endpoints.server,
@@ -151,8 +153,8 @@ function putUnixNano(w: WireWriter, at: number, tag: number, baseSeconds: number
   if (seconds !== second) readSecond(seconds);
   const low = secondLow + Math.round(timeNs - whole * 1e9);
   at = putVarint(w.bytes, at, tag);
-  w.view.setInt32(at, low >>> 0, true);
-  w.view.setInt32(at + 4, low < 0x100000000 ? secondHigh : secondHigh + 1, true);
+  w.view.setInt32(at, low | 0, true);
+  w.view.setInt32(at + 4, (low < 0x100000000 ? secondHigh : secondHigh + 1) | 0, true);
   return at + 8;
 }
 
@@ -169,42 +171,42 @@ function readSecond(seconds: number): void {
   secondHigh = Math.floor(upper / 65536) + Math.floor(low / 0x100000000);
 }
 
-/** Address and port fields of message Endpoint, from the words of a `Packet`. */
+/** Address and port fields of message Endpoint, from the words of a `Packet`, in place of what `into` held. */
 export function encodeEndpoint(
+  into: WireWriter,
   ipVersion: number,
   w0: number,
   w1: number,
   w2: number,
   w3: number,
   port: number,
-): Uint8Array {
-  const w = new WireWriter(32);
-  const words = ipVersion === 4 ? [w3] : [w0, w1, w2, w3];
-  w.varint(EndpointTag.address);
-  w.varint(words.length * 4);
-  for (const value of words) {
-    w.bytes[w.length++] = value >>> 24;
-    w.bytes[w.length++] = value >>> 16;
-    w.bytes[w.length++] = value >>> 8;
-    w.bytes[w.length++] = value;
+): WireWriter {
+  into.reset();
+  into.varint(EndpointTag.address);
+  into.varint(ipVersion === 4 ? 4 : 16);
+  if (ipVersion !== 4) {
+    into.word(w0);
+    into.word(w1);
+    into.word(w2);
   }
-  w.uintNonZero(EndpointTag.port, port);
-  return w.bytes.slice(0, w.length);
+  into.word(w3);
+  into.uintNonZero(EndpointTag.port, port);
+  return into;
 }
 
 export function makeEndpoints(
-  client: Uint8Array,
-  server: Uint8Array,
+  client: WireWriter,
+  server: WireWriter,
   transport: number,
   baseSeconds: number,
   firstTimeNs: number,
 ): Endpoints {
   let hash0 = mix(transport ^ Math.floor(firstTimeNs / 1e9) ^ baseSeconds);
   let hash1 = mix((firstTimeNs % 1e9) + 0x51ed270b);
-  for (const part of [client, server]) {
-    for (const byte of part) {
-      hash0 = Math.imul(hash0 ^ byte, 0x01000193);
-      hash1 = Math.imul(hash1 ^ byte, 0x85ebca6b) ^ (hash1 >>> 13);
+  for (const { bytes, length } of [client, server]) {
+    for (let i = 0; i < length; i++) {
+      hash0 = Math.imul(hash0 ^ bytes[i], 0x01000193);
+      hash1 = Math.imul(hash1 ^ bytes[i], 0x85ebca6b) ^ (hash1 >>> 13);
     }
   }
   return { client, server, transport, hash0: mix(hash0), hash1: mix(hash1), emitted: 0 };
@@ -219,17 +221,17 @@ function packets(first: number, last: number): number {
 
 /** Endpoint: always under 128 bytes, so its length is one byte. */
 function putEndpoint(
-  bytes: Uint8Array,
+  w: WireWriter,
   at: number,
   tag: number,
-  encoded: Uint8Array,
+  encoded: WireWriter,
   size: number,
   count: number,
 ): number {
-  bytes[at] = tag;
+  const { bytes } = w;
   const mark = at + 2;
-  at = mark;
-  for (let i = 0; i < encoded.length; i++) bytes[at++] = encoded[i];
+  bytes[at] = tag;
+  at = putWriter(w, mark, encoded);
   at = putNonZero(bytes, at, EndpointTag.bytes, size);
   at = putNonZero(bytes, at, EndpointTag.packets, count);
   bytes[mark - 1] = at - mark;

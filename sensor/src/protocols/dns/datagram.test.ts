@@ -6,6 +6,7 @@ import fc from 'fast-check';
 import { Verdict } from '../decoder.js';
 import { MAX_OPEN_QUERIES } from './datagram.js';
 import { dnsDatagram } from './index.js';
+import { MAX_PARKED_BYTES } from './parked.js';
 import { MAX_RECORDED_ANSWERS } from './record.js';
 import {
   A,
@@ -13,6 +14,7 @@ import {
   Datagrams,
   details,
   type End,
+  line,
   message,
   opt,
   packet,
@@ -113,19 +115,33 @@ test('a query that is sent again is counted on the first', () => {
   assert.deepEqual(d.packets, [[3, 1]]);
 });
 
-test('a packet that is captured twice is one packet', () => {
+test('a packet that is captured on two interfaces is one packet', () => {
   const d = new Datagrams()
-    .send(CLIENT, SERVER, q(), 1)
-    .send(CLIENT, SERVER, q(), 1.01)
-    .send(SERVER, CLIENT, r(), 1.3)
-    .send(SERVER, CLIENT, r(), 1.31)
-    .send(CLIENT, SERVER, q(), 1.32);
+    .send(CLIENT, SERVER, q(), 1, 0, 1)
+    .send(CLIENT, SERVER, q(), 1.01, 0, 2)
+    .send(SERVER, CLIENT, r(), 1.3, 0, 2)
+    .send(SERVER, CLIENT, r(), 1.31, 0, 1)
+    .send(CLIENT, SERVER, q(), 1.32, 0, 3);
   d.decoder.flush(9e6);
   assert.deepEqual(d.lines, ['A www.example.com NOERROR OK']);
   assert.equal(details(d.records[0]).retransmits, 0);
   // The same question two milliseconds later is another one.
   d.send(CLIENT, SERVER, q(), 3.4).send(SERVER, CLIENT, r(), 3.5);
   assert.equal(d.lines.length, 2);
+});
+
+test('a query that is sent again at once is counted, and one that is answered before is one of its own', () => {
+  const d = new Datagrams()
+    .send(CLIENT, SERVER, q(), 1)
+    .send(CLIENT, SERVER, q(), 1.01)
+    .send(SERVER, CLIENT, r(), 1.3)
+    .send(CLIENT, SERVER, q(), 1.32)
+    .send(SERVER, CLIENT, r(), 1.4);
+  assert.deepEqual(d.lines, Array(2).fill('A www.example.com NOERROR OK'));
+  assert.deepEqual(
+    d.records.map((record) => details(record).retransmits),
+    [1, 0],
+  );
 });
 
 test('no response within the time-out, oldest first', () => {
@@ -171,6 +187,55 @@ test('no more than so many queries wait', () => {
     last / 1e3,
   );
   assert.ok(d.lines.includes(`A n${last} NOERROR OK`));
+});
+
+test('a query keeps what it says while thousands come and go', () => {
+  const d = new Datagrams();
+  const asked = (i: number): [End, string] => [[1 + (i % 200), 1024 + i], `asked-${i}.example.com`];
+  for (let i = 0; i < 100; i++) {
+    const [client, name] = asked(i);
+    d.send(client, SERVER, q({ id: i, name, additionals: [opt({ options: '\0\x0a\0\x08cookie!!' })] }), i);
+    // Several times what is held at first.
+    for (let j = 0; j < 100; j++) {
+      const name = `n${i}-${j}.example.com`;
+      d.send(CLIENT, SERVER, q({ id: j, name }), i).send(SERVER, CLIENT, r({ id: j, name }), i);
+    }
+  }
+  assert.equal(d.records.length, 10_000);
+  for (let i = 99; i >= 0; i -= 2) {
+    const [client, name] = asked(i);
+    d.send(SERVER, client, r({ id: i, name: name.toUpperCase() }), 200);
+  }
+  d.decoder.flush(200e6);
+  const rest = d.records.slice(10_000);
+  const expected = (i: number, tail: string) => `A asked-${i}.example.com ${tail}`;
+  assert.deepEqual(rest.map(line), [
+    ...Array.from({ length: 50 }, (_, i) => expected(99 - 2 * i, 'NOERROR OK')),
+    ...Array.from({ length: 50 }, (_, i) => expected(2 * i, '- NO_RESPONSE')),
+  ]);
+  assert.ok(rest.every((record) => details(record).cookie && record.operation === 'QUERY'));
+});
+
+test('queries of long names wait in no more memory than so much', () => {
+  const d = new Datagrams();
+  const name = (i: number) => [...[0, 1, 2].map((part) => 'x'.repeat(59) + part), `n${i}`].join('.');
+  const queries = 40_000;
+  const port = (i: number) => 1024 + (i >> 8);
+  for (let i = 0; i < queries; i++) {
+    d.send([1 + (i % 200), port(i)], SERVER, q({ id: i & 0xffff, name: name(i) }), i / 1e4);
+  }
+  const waiting = queries - d.records.length;
+  assert.ok(waiting * 190 <= MAX_PARKED_BYTES && waiting * 250 > MAX_PARKED_BYTES, `${waiting} wait`);
+  const last = queries - 1;
+  d.send(SERVER, [1 + (last % 200), port(last)], r({ id: last & 0xffff, name: name(last) }), 4000);
+  assert.equal(d.lines.at(-1), `A ${name(last)} NOERROR OK`);
+  d.decoder.flush(4000e6);
+  // Each query once, in turn.
+  const lines = d.lines.filter((line) => line.endsWith('NO_RESPONSE'));
+  assert.deepEqual(
+    lines,
+    Array.from({ length: queries - 1 }, (_, i) => `A ${name(i)} - NO_RESPONSE`),
+  );
 });
 
 test('one socket with one id cannot fill a bucket', () => {
@@ -287,6 +352,28 @@ test('a response without a question belongs to the only query of its id', () => 
     .send(CLIENT, SERVER, q({ type: 28 }), 1)
     .send(SERVER, CLIENT, FORMERR, 2);
   assert.deepEqual(two.lines, []);
+});
+
+test('such a response is awaited on any port, where its query is open', () => {
+  const server = [2, 5301] as const;
+  // As BIND 9.18 answers STATUS and IQUERY, which it does not implement.
+  const NOTIMP = Buffer.from(message({ flags: 0x9004, name: null }), 'latin1');
+  const d = new Datagrams();
+  const awaited = (port: number, bytes: Uint8Array = NOTIMP) =>
+    d.decoder.awaits(packet(server, [CLIENT[0], port], bytes));
+  assert.equal(awaited(CLIENT[1]), false);
+  d.send(CLIENT, server, q({ flags: 0x1000 }), 1);
+  assert.equal(dnsDatagram.probe(packet(server, CLIENT, NOTIMP)), Verdict.NO);
+  assert.equal(awaited(CLIENT[1]), true);
+  assert.equal(awaited(CLIENT[1] + 1), false);
+  assert.equal(
+    awaited(CLIENT[1], Buffer.from(message({ id: 8, flags: 0x9004, name: null }), 'latin1')),
+    false,
+  );
+  assert.equal(awaited(CLIENT[1], Buffer.from(message({ flags: 0x1004, name: null }), 'latin1')), false);
+  d.send(server, CLIENT, NOTIMP.toString('latin1'), 2);
+  assert.deepEqual(d.lines, ['A www.example.com NOTIMP ERROR']);
+  assert.equal(awaited(CLIENT[1]), false);
 });
 
 test('opcodes', () => {
@@ -484,6 +571,7 @@ test('detection takes port 53 by its header, others by every byte', () => {
   assert.equal(verdict(r(), 8053), Verdict.SERVER);
   assert.equal(verdict(q({ additionals: [opt({ dnssec: true })] }), 8053), Verdict.CLIENT);
   assert.equal(verdict(r(), 8053, 4), Verdict.SERVER);
+  assert.equal(verdict(q({ type: 0xff00 }), 8053), Verdict.CLIENT, 'a type for private use');
   for (const [title, payload] of [
     ['bytes behind the message', `${q()}x`],
     ['a header alone', q().slice(0, 12)],

@@ -3,6 +3,7 @@ import { StatusValue } from '@packetd/proto';
 import type { Packet } from '../../packet/packet.js';
 import type { DatagramDecoder, DatagramSink } from '../datagram.js';
 import type { DecoderOptions } from '../decoder.js';
+import type { Exchange } from '../exchange.js';
 import { Message } from './message.js';
 import { isMulticastPort } from './probe.js';
 import { u16 } from './rdata.js';
@@ -12,13 +13,15 @@ import { hashKey, Scope, Transaction, Transactions } from './transactions.js';
 
 /** Queries that wait for their response; the oldest gives way and is recorded as unanswered. */
 export const MAX_OPEN_QUERIES = 16_384;
-/** A query that comes again this soon was captured twice, not sent twice. */
+/** A query that comes again this soon on another interface was captured twice, not sent twice. */
 const DUPLICATE_NS = 1e6;
 /** A query that is sent again and again is open for at most this many time-outs. */
 const MAX_TIMEOUTS = 6;
 /** Answered queries whose hash is remembered for `DUPLICATE_NS`. */
 const RECENT = 1024;
 const MDNS_PORT = 5353;
+/** A response that repeats no question refuses it: it is a header, and OPT at most. */
+const MAX_LOOSE_BYTES = 512;
 
 export class DnsDatagramDecoder implements DatagramDecoder {
   private readonly open = new Transactions();
@@ -27,6 +30,7 @@ export class DnsDatagramDecoder implements DatagramDecoder {
   private key = new Transaction();
   private readonly recentHashes = new Int32Array(RECENT);
   private readonly recentNs = new Float64Array(RECENT).fill(-Infinity);
+  private readonly recentInterfaces = new Int32Array(RECENT);
 
   constructor(
     private readonly sink: DatagramSink,
@@ -48,6 +52,17 @@ export class DnsDatagramDecoder implements DatagramDecoder {
     }
     if (message.isResponse) this.response(packet, multicast);
     else this.query(packet, multicast);
+  }
+
+  awaits(packet: Packet): boolean {
+    const { bytes, payloadStart, payloadEnd, payloadLength } = packet;
+    const { open, key, message } = this;
+    if (open.count === 0 || payloadLength > MAX_LOOSE_BYTES || isMulticastPort(packet)) return false;
+    if (!message.read(bytes, payloadStart, payloadEnd, payloadLength - (payloadEnd - payloadStart)))
+      return false;
+    if (!message.isResponse || message.hasQuestion) return false;
+    this.identify(false, packet, false);
+    return open.find(key, message) !== null;
   }
 
   tick(timeNs: number): void {
@@ -72,13 +87,15 @@ export class DnsDatagramDecoder implements DatagramDecoder {
     this.identify(true, packet, multicast);
     const same = open.find(key, message);
     if (same !== null) {
-      this.again(same, timeNs);
+      this.again(same, packet);
       return;
     }
     const hash = key.hash ^ Math.imul(key.type, 0x9e3779b1) ^ nameHash(message);
+    const slot = hash & (RECENT - 1);
     if (
-      this.recentHashes[hash & (RECENT - 1)] === hash &&
-      timeNs - this.recentNs[hash & (RECENT - 1)] < DUPLICATE_NS
+      this.recentHashes[slot] === hash &&
+      this.recentInterfaces[slot] !== packet.interfaceIndex &&
+      timeNs - this.recentNs[slot] < DUPLICATE_NS
     )
       return;
     const crowded = open.crowded;
@@ -91,21 +108,37 @@ export class DnsDatagramDecoder implements DatagramDecoder {
     entry.exchange = exchange;
     entry.firstNs = timeNs;
     entry.lastNs = timeNs;
-    exchange.requestStartNs = timeNs;
-    exchange.requestEndNs = timeNs;
-    exchange.requestBytes = packet.payloadLength;
-    exchange.requestFirstSegment = 0;
-    exchange.requestLastSegment = 0;
-    exchange.missingBytes = message.missing;
-    exchange.tag = hash >>> 0;
+    entry.interfaceIndex = packet.interfaceIndex;
+    entry.requestBytes = packet.payloadLength;
+    entry.missingBytes = message.missing;
+    entry.questionHash = hash;
     writeQuery(entry, message);
+    while (!open.parked.fits(exchange)) this.unanswered(open.oldest!);
+    open.parked.park(entry, exchange, open.oldest);
+    entry.exchange = null;
+    this.sink.pool.release(exchange);
     open.add(entry);
   }
 
-  private again(entry: Transaction, timeNs: number): void {
-    if (timeNs - entry.lastNs < DUPLICATE_NS) return;
+  /** The exchange with which an open query goes on. */
+  private resume(entry: Transaction): Exchange {
+    const exchange = this.sink.pool.take();
+    this.open.parked.unpark(entry, exchange);
+    entry.exchange = exchange;
+    exchange.requestStartNs = entry.firstNs;
+    exchange.requestEndNs = entry.firstNs;
+    exchange.requestBytes = entry.requestBytes;
+    exchange.requestFirstSegment = 0;
+    exchange.requestLastSegment = entry.retransmits;
+    exchange.missingBytes = entry.missingBytes;
+    exchange.tag = entry.questionHash >>> 0;
+    return exchange;
+  }
+
+  private again(entry: Transaction, { timeNs, interfaceIndex }: Packet): void {
+    if (interfaceIndex !== entry.interfaceIndex && timeNs - entry.lastNs < DUPLICATE_NS) return;
+    entry.interfaceIndex = interfaceIndex;
     entry.retransmits++;
-    entry.exchange!.requestLastSegment++;
     if (timeNs - entry.firstNs > this.options.datagramTimeoutNs * MAX_TIMEOUTS) return;
     entry.lastNs = timeNs;
     this.open.touch(entry);
@@ -121,7 +154,7 @@ export class DnsDatagramDecoder implements DatagramDecoder {
       this.sink.undecodable(packet.payloadEnd - packet.payloadStart);
       return;
     }
-    const exchange = entry.exchange!;
+    const exchange = this.resume(entry);
     if (entry.scope !== Scope.BOTH) copyServer(entry, key);
     exchange.responseStartNs = packet.timeNs;
     exchange.responseEndNs = packet.timeNs;
@@ -130,9 +163,11 @@ export class DnsDatagramDecoder implements DatagramDecoder {
     exchange.responseLastSegment = 0;
     exchange.missingBytes += message.missing;
     if (!writeResponse(entry, message)) this.sink.undecodable(message.end - message.at);
-    const hash = exchange.tag | 0;
-    this.recentHashes[hash & (RECENT - 1)] = hash;
-    this.recentNs[hash & (RECENT - 1)] = entry.firstNs;
+    const hash = entry.questionHash;
+    const slot = hash & (RECENT - 1);
+    this.recentHashes[slot] = hash;
+    this.recentNs[slot] = entry.lastNs;
+    this.recentInterfaces[slot] = entry.interfaceIndex;
     this.finish(entry);
   }
 
@@ -150,7 +185,7 @@ export class DnsDatagramDecoder implements DatagramDecoder {
   }
 
   private unanswered(entry: Transaction): void {
-    entry.exchange!.status = StatusValue.NO_RESPONSE;
+    this.resume(entry).status = StatusValue.NO_RESPONSE;
     this.finish(entry);
   }
 
@@ -166,26 +201,26 @@ export class DnsDatagramDecoder implements DatagramDecoder {
     const { key, message } = this;
     key.ipVersion = p.ipVersion;
     if (query) {
-      key.client0 = p.source0 | 0;
-      key.client1 = p.source1 | 0;
-      key.client2 = p.source2 | 0;
-      key.client3 = p.source3 | 0;
+      key.client0 = p.source0;
+      key.client1 = p.source1;
+      key.client2 = p.source2;
+      key.client3 = p.source3;
       key.clientPort = p.sourcePort;
-      key.server0 = p.destination0 | 0;
-      key.server1 = p.destination1 | 0;
-      key.server2 = p.destination2 | 0;
-      key.server3 = p.destination3 | 0;
+      key.server0 = p.destination0;
+      key.server1 = p.destination1;
+      key.server2 = p.destination2;
+      key.server3 = p.destination3;
       key.serverPort = p.destinationPort;
     } else {
-      key.client0 = p.destination0 | 0;
-      key.client1 = p.destination1 | 0;
-      key.client2 = p.destination2 | 0;
-      key.client3 = p.destination3 | 0;
+      key.client0 = p.destination0;
+      key.client1 = p.destination1;
+      key.client2 = p.destination2;
+      key.client3 = p.destination3;
       key.clientPort = p.destinationPort;
-      key.server0 = p.source0 | 0;
-      key.server1 = p.source1 | 0;
-      key.server2 = p.source2 | 0;
-      key.server3 = p.source3 | 0;
+      key.server0 = p.source0;
+      key.server1 = p.source1;
+      key.server2 = p.source2;
+      key.server3 = p.source3;
       key.serverPort = p.sourcePort;
     }
     key.id = message.id;

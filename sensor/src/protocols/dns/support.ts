@@ -130,8 +130,10 @@ export class Datagrams implements DatagramSink {
   }
 
   /** `cut` bytes at the end were not captured. */
-  send(from: End, to: End, payload: string, timeMs: number, cut = 0): this {
-    this.decoder.datagram(packet(from, to, Buffer.from(payload, 'latin1'), timeMs, cut));
+  send(from: End, to: End, payload: string, timeMs: number, cut = 0, interfaceIndex = 1): this {
+    const p = packet(from, to, Buffer.from(payload, 'latin1'), timeMs, cut);
+    p.interfaceIndex = interfaceIndex;
+    this.decoder.datagram(p);
     return this;
   }
 
@@ -148,7 +150,7 @@ export function packet(from: End, to: End, payload: Uint8Array, timeMs = 0, cut 
   p.source3 = 0x0a000000 + from[0];
   p.sourcePort = from[1];
   p.destination2 = 0xffff;
-  p.destination3 = to[0] >= 224 ? (to[0] * 0x1000000 + 251) >>> 0 : 0x0a000000 + to[0];
+  p.destination3 = to[0] >= 224 ? (to[0] * 0x1000000 + 251) | 0 : 0x0a000000 + to[0];
   p.destinationPort = to[1];
   p.protocol = 17;
   p.payloadStart = 0;

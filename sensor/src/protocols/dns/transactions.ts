@@ -5,6 +5,7 @@
 import type { DatagramEndpoints } from '../datagram.js';
 import type { Exchange } from '../exchange.js';
 import type { Message } from './message.js';
+import { Parked } from './parked.js';
 import { isName } from './text.js';
 
 /** Entries of one bucket, so that forged queries cannot make a lookup slow; its oldest gives way. */
@@ -42,13 +43,22 @@ export class Transaction implements DatagramEndpoints {
   hasQuestion = false;
   type = 0;
   class = 0;
-  /** The name's text is exchange.detail.bytes[nameAt, nameAt + nameLength). */
+  /** The name's text is bytes [nameAt, nameAt + nameLength) of the detail. */
   nameAt = 0;
   nameLength = 0;
+  /** Null while it is parked. */
   exchange: Exchange | null = null;
+  parkedAt = 0;
+  detailLength = 0;
+  envelopeLength = 0;
+  /** Of the query, while it is parked. */
+  requestBytes = 0;
+  missingBytes = 0;
+  questionHash = 0;
   firstNs = 0;
-  /** Time of the last time the query was sent. */
+  /** When and on which interface the query was seen last. */
   lastNs = 0;
+  interfaceIndex = 0;
   retransmits = 0;
   queryFlags = 0;
   querySerial = -1;
@@ -94,6 +104,8 @@ export class Transaction implements DatagramEndpoints {
 }
 
 export class Transactions {
+  /** Of the entries without an exchange. */
+  readonly parked = new Parked();
   oldest: Transaction | null = null;
   private newest: Transaction | null = null;
   private buckets: (Transaction | null)[] = new Array(FIRST_BUCKETS).fill(null);
@@ -131,7 +143,7 @@ export class Transactions {
       if (loose) {
         if (found !== null) return null;
         found = entry;
-      } else if (sameQuestion(entry, key, message)) {
+      } else if (this.sameQuestion(entry, key, message)) {
         return entry;
       }
     }
@@ -197,6 +209,23 @@ export class Transactions {
     entry.newer = null;
   }
 
+  /** Names are equal without regard to the case of letters (RFC 4343). */
+  private sameQuestion(entry: Transaction, key: Transaction, message: Message): boolean {
+    if (entry.type !== key.type || entry.class !== key.class || entry.hasQuestion !== message.hasQuestion)
+      return false;
+    if (!message.hasQuestion) return true;
+    const { exchange } = entry;
+    return isName(
+      exchange === null ? this.parked.bytes : exchange.detail.bytes,
+      exchange === null ? entry.parkedAt + entry.nameAt : entry.nameAt,
+      entry.nameLength,
+      message.bytes,
+      message.start,
+      message.end,
+      message.nameAt,
+    );
+  }
+
   private grow(): void {
     this.buckets = new Array(this.buckets.length * 2).fill(null);
     for (let entry = this.oldest; entry !== null; entry = entry.newer) this.link(entry);
@@ -224,22 +253,5 @@ function sameEnds(a: Transaction, b: Transaction): boolean {
   if (a.scope === Scope.CLIENT) return true;
   return (
     a.server3 === b.server3 && a.server2 === b.server2 && a.server1 === b.server1 && a.server0 === b.server0
-  );
-}
-
-/** Names are equal without regard to the case of letters (RFC 4343). */
-function sameQuestion(entry: Transaction, key: Transaction, message: Message): boolean {
-  if (entry.type !== key.type || entry.class !== key.class || entry.hasQuestion !== message.hasQuestion)
-    return false;
-  if (!message.hasQuestion) return true;
-  const detail = entry.exchange!.detail;
-  return isName(
-    detail.bytes,
-    entry.nameAt,
-    entry.nameLength,
-    message.bytes,
-    message.start,
-    message.end,
-    message.nameAt,
   );
 }

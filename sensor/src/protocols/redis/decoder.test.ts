@@ -295,6 +295,35 @@ const CASES: Case[] = [
     handOver: 'opaque',
   },
   {
+    name: 'a snapshot without a length, to SYNC',
+    steps: [c(cmd('SYNC')), s('$EOF:c8ab9cbbd49d1e9a1c2dcbd17a8a2a9f3f7d9a53\r\n')],
+    expect: ['SYNC OK bulk_string'],
+    handOver: 'opaque',
+  },
+  {
+    // valkey-server 9.1.2 with dual-channel-replication-enabled, on the connection for the snapshot.
+    name: 'a snapshot on a connection of its own',
+    steps: [
+      c(cmd('REPLCONF', 'rdb-channel', '1')),
+      s('+OK\r\n'),
+      c(cmd('SYNC')),
+      s('$ENDOFF:51 1d4f08d6421d781de8bdf774aa7ed7a7e91765f2 0 12\r\n'),
+    ],
+    expect: ['REPLCONF OK simple_string', 'SYNC OK bulk_string'],
+    handOver: 'opaque',
+  },
+  {
+    name: 'and on the other connection the stream begins with the second PSYNC',
+    steps: [
+      c(cmd('PSYNC', '?', '-1')),
+      s('+DUALCHANNELSYNC\r\n'),
+      c(cmd('PSYNC', '1d4f08d6421d781de8bdf774aa7ed7a7e91765f2', '52')),
+      s('+CONTINUE 1d4f08d6421d781de8bdf774aa7ed7a7e91765f2\r\n'),
+    ],
+    expect: ['PSYNC OK simple_string', 'PSYNC OK simple_string'],
+    handOver: 'opaque',
+  },
+  {
     name: 'MONITOR is a stream, not answers',
     steps: [
       c(cmd('MONITOR')),
@@ -338,6 +367,115 @@ const CASES: Case[] = [
     ],
     expect: ['PSYNC OK simple_string'],
     handOver: 'opaque',
+  },
+  {
+    name: "a master's link joined in its midst, by what the replica answers: nothing on it is a roundtrip",
+    fromStart: false,
+    steps: [c(cmd('SELECT', '0') + cmd('SET', 'a', '1')), c(cmd('PING')), s(cmd('REPLCONF', 'ACK', '13411'))],
+    expect: [],
+    handOver: 'opaque',
+  },
+  {
+    name: "a replica's link joined in its midst",
+    fromStart: false,
+    steps: [
+      s(cmd('PING') + cmd('SET', 'a', '1')),
+      c(cmd('REPLCONF', 'ACK', '13411', 'FACK', '13000')),
+      s(cmd('PING')),
+    ],
+    expect: [],
+    handOver: 'opaque',
+  },
+  {
+    name: 'joined in its midst: a list whose first element is that of a replica, behind other replies',
+    fromStart: false,
+    steps: [
+      s('$1\r\nx\r\n'),
+      { ...c(cmd('LRANGE', 'l', '0', '-1')), timeNs: 5e9 },
+      { ...s(`*2\r\n${bulk('REPLCONF')}${bulk('ACK')}`), timeNs: 5.001e9 },
+      { ...c(cmd('GET', 'a')), timeNs: 8e9 },
+      { ...s('$1\r\nx\r\n'), timeNs: 8.001e9 },
+    ],
+    expect: ['LRANGE OK array', 'GET OK bulk_string'],
+  },
+  {
+    name: 'joined in its midst: RESP3 confirms a subscription with a push, which answers no command',
+    fromStart: false,
+    steps: [
+      c(cmd('GET', 'a') + cmd('SUBSCRIBE', 'c')),
+      s('$1\r\nx\r\n>3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:1\r\n'),
+      { ...c(cmd('INCR', 'b')), timeNs: 5e9 },
+      { ...s(':1\r\n'), timeNs: 5.001e9 },
+    ],
+    expect: ['SUBSCRIBE INCOMPLETE', 'GET OK bulk_string', 'INCR OK integer'],
+  },
+  {
+    name: 'joined in its midst: RESP2 confirms a subscription n times, and its messages are arrays',
+    fromStart: false,
+    steps: [
+      c(cmd('HGETALL', 'h') + cmd('SUBSCRIBE', 'a', 'b')),
+      s('*0\r\n*3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n:1\r\n*3\r\n$9\r\nsubscribe\r\n$1\r\nb\r\n:2\r\n'),
+      s('*3\r\n$7\r\nmessage\r\n$1\r\na\r\n$2\r\nhi\r\n'),
+      { ...c(cmd('PING')), timeNs: 5e9 },
+      { ...s('*2\r\n$4\r\npong\r\n$0\r\n\r\n'), timeNs: 5.001e9 },
+    ],
+    expect: ['SUBSCRIBE INCOMPLETE', 'HGETALL INCOMPLETE', 'PING OK array'],
+  },
+  {
+    name: 'joined in its midst: the lines of MONITOR are no replies',
+    fromStart: false,
+    steps: [
+      s('+OK\r\n'),
+      { ...c(cmd('PING')), timeNs: 5e9 },
+      { ...s('+PONG\r\n+1339518083.107412 [0 127.0.0.1:60866] "keys" "*"\r\n'), timeNs: 5.001e9 },
+      { ...s('+1339518087.107412 [0 127.0.0.1:60866] "keys" "*"\r\n'), timeNs: 7e9 },
+    ],
+    expect: ['PING OK simple_string'],
+    check: (_, [r]) => assert.equal(r.server?.bytes, 7n),
+  },
+  {
+    // redis-server 8.2.3 to `redis.error_reply('MYERR hunter2 is locked')` and `error('secret')`.
+    name: 'errors of scripts by their code, without their words',
+    steps: [
+      c(cmd('EVAL', 'x', '0') + cmd('FCALL', 'f', '0') + cmd('EVALSHA', 'f', '0') + cmd('EVAL', 'y', '0')),
+      s('-MYERR hunter2 is locked\r\n-ERR secret\r\n-NOSCRIPT No matching script.\r\n'),
+      s('-ERR user_script:1: secret script: 4d3c, on @user_script:1.\r\n'),
+      c(cmd('FT.SEARCH', 'i', 'q')),
+      s('-Syntax error at offset 0 near hunter2\r\n'),
+    ],
+    expect: [
+      'EVAL ERROR error MYERR',
+      'FCALL ERROR error ERR',
+      'EVALSHA ERROR error NOSCRIPT',
+      'EVAL ERROR error ERR',
+      'FT.SEARCH ERROR error',
+    ],
+    check: (details) =>
+      assert.deepEqual(
+        details.map((d) => d.errorMessage),
+        ['?', '?', 'No matching script.', 'user_script:?', '?'],
+      ),
+  },
+  {
+    name: 'the same where pairing was held off',
+    fromStart: false,
+    steps: [
+      c(cmd('EVAL', 'x', '0') + cmd('INCR', 'a') + cmd('EVAL', 'y', '0')),
+      s("-MYERR hunter2 is locked\r\n-ERR value 'x' is not an integer\r\n-NOSCRIPT No matching script.\r\n"),
+      { ...c(cmd('PING')), timeNs: 5e9 },
+      { ...s('+PONG\r\n'), timeNs: 5.001e9 },
+    ],
+    expect: [
+      'EVAL ERROR error MYERR',
+      'INCR ERROR error ERR',
+      'EVAL ERROR error NOSCRIPT',
+      'PING OK simple_string',
+    ],
+    check: (details) =>
+      assert.deepEqual(
+        details.map((d) => d.errorMessage),
+        ['?', 'value ? is not an integer', 'No matching script.', ''],
+      ),
   },
   {
     name: 'no answer, and a reset',

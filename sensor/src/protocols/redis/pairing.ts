@@ -5,25 +5,41 @@
  * know how many commands wait for their replies. Pairing is held off then: commands and replies queue up
  * until everything that was sent is known to be answered, and are matched from the end. It is known
  * - after a pause, or
- * - when the client begins to send, if it is one that waits for all its replies before it does. Whether it
- *   is one shows in its turns: as many replies as commands come between one and the next. A client that sends
- *   before it has its answers gives itself away, for what is unanswered when it sends varies.
+ * - when the client begins to send, after the server did (a turn), with as few commands unanswered as at any turn
+ *   since the gap, if some of these turns will have begun with none. How many turns that takes depends on how
+ *   often they began with none before the gap: a few for a client that waits for all its replies before it
+ *   sends, more for one that often has them all, and for one that never has no number suffices. Of a client
+ *   that was not seen before, all turns in a row have to agree.
  * What cannot be matched, or would get a reply that its command never gives, is INCOMPLETE.
  */
 import { RedisTag, StatusValue } from '@packetd/proto';
 import type { Connection } from '../decoder.js';
 import { type Exchange, ExchangeQueue } from '../exchange.js';
-import { ReplyKind } from './commands.js';
+import { Effect, ReplyKind } from './commands.js';
 
 /** A pause after which everything is taken to have been answered. */
 const QUIET_NS = 1e9;
 /** Commands and replies kept while pairing is held off. */
 const MAX_UNCERTAIN = 4096;
-/** Turns in a row after which a client is taken for one that waits for its replies. */
+/** Turns in a row after which a client of which nothing else is known is taken for one that waits for its replies. */
 const SURE_TURNS = 16;
+/** Turns that the share of those with everything answered is taken over, and how many tell it. */
+const SHARE_TURNS = 64;
+const TOLD_TURNS = 32;
+/** A client with no less of them waits, and so many turns after a gap confirm it. */
+const WAITING_SHARE = 0.99;
+const WAITING_TURNS = 4;
+/** So many turns with everything answered are expected until the fewest unanswered since the gap are none. */
+const EXPECTED_IDLE = 20;
+/** Where they are rarer than this, turns tell nothing. */
+const LEAST_SHARE = 1 / 16;
 /** In `Exchange.tag`: the `ReplyKind`s that a command can give, or the one that a reply is. */
 export const KIND = 0x10000;
 const KINDS_MASK = 0xff;
+/** In a command's tag: its `Effect`. */
+export const EFFECT_BITS = 0xf;
+/** In a reply's tag: how much of its detail is no text of an error; 0 where that is the server's. */
+const TEXT_AT = 0xffff;
 
 /** What is missing. */
 export const Lost = { COMMANDS: 1, REPLIES: 2 } as const;
@@ -40,15 +56,21 @@ export class Pairing {
   private after = 0;
   /** Turns in a row that began with everything answered, or, while pairing is held off, with as much unanswered. */
   private turns = 0;
-  /** Unanswered commands at the last turn, less those that nobody saw; while pairing is held off. */
-  private unanswered = 0;
-  /** The client has sent while commands of it were unanswered, and not stopped that for long. */
-  private contradicted = false;
-  /** Turns since pairing is held off that agree, and commands since the first of them. */
+  /** Of the turns while pairing was sure: how many there were, and the share that began with everything answered. */
+  private known = 0;
+  private idleShare = 1;
+  /** Turns since pairing is held off, and commands since the first of them. */
   private heldOffTurns = 0;
   private turnCommands = 0;
+  /** The fewest unanswered commands at one of them, less those that nobody saw, and turns in a row with as many. */
+  private fewest = 0;
+  private equalTurns = 0;
+  /** The client has sent while commands of it were unanswered, and not stopped that for long. */
+  private contradicted = false;
   private serverSpokeLast = false;
   private lastNs = 0;
+  /** The server has said something that may be a reply. */
+  heard = false;
 
   constructor(
     private readonly connection: Connection,
@@ -89,28 +111,53 @@ export class Pairing {
   /** The client sends after the server did. */
   private turn(idle: boolean): void {
     if (this.lost === 0) {
-      if (!idle || this.commands.length > 0) this.contradict();
+      const answered = idle && this.commands.length === 0;
+      this.known++;
+      this.idleShare += ((answered ? 1 : 0) - this.idleShare) / Math.min(this.known, SHARE_TURNS);
+      if (!answered) this.contradict();
       else if (this.turns < SURE_TURNS) this.turns++;
       else this.contradicted = false;
       return;
     }
+    // Something is unanswered, and nobody knows how much.
     if (!idle || this.sure > 0) {
       this.contradict();
+      this.equalTurns = 0;
       return;
     }
     const unanswered = this.commands.length - this.replies.length;
-    if (this.heldOffTurns > 0 && unanswered !== this.unanswered) this.contradict();
-    this.unanswered = unanswered;
-    if (this.heldOffTurns++ === 0) this.turnCommands = 0;
-    if (++this.turns > SURE_TURNS) {
-      if (this.matching() < Math.min(this.turnCommands, this.replies.length)) this.contradict();
-      else this.align();
+    if (this.heldOffTurns++ === 0) {
+      this.fewest = unanswered;
+      this.equalTurns = 1;
+      this.turnCommands = 0;
+    } else if (unanswered === this.fewest) this.equalTurns++;
+    else {
+      this.contradict();
+      this.equalTurns = unanswered < this.fewest ? 1 : 0;
+      this.fewest = Math.min(this.fewest, unanswered);
     }
+    this.turns++;
+    if (unanswered !== this.fewest || !this.isAnswered()) return;
+    if (this.matching() < Math.min(this.turnCommands, this.replies.length)) this.restart();
+    else this.align();
+  }
+
+  /** Is a turn with the fewest unanswered commands one with none? */
+  private isAnswered(): boolean {
+    const { known, idleShare, heldOffTurns, equalTurns } = this;
+    if (known < TOLD_TURNS) return this.turns > SURE_TURNS && equalTurns > 0;
+    if (idleShare >= WAITING_SHARE && equalTurns === heldOffTurns) return equalTurns >= WAITING_TURNS;
+    return idleShare >= LEAST_SHARE && heldOffTurns * idleShare >= EXPECTED_IDLE;
   }
 
   private contradict(): void {
     this.contradicted = true;
     this.turns = 0;
+  }
+
+  /** What the turns since the gap said is not so. */
+  private restart(): void {
+    this.contradict();
     this.heldOffTurns = 0;
   }
 
@@ -119,9 +166,12 @@ export class Pairing {
     if (this.commands.length >= (this.lost === 0 ? this.maxPending : MAX_UNCERTAIN)) {
       // Pairing goes on only where all are there.
       if (this.lost === 0) this.hold(Lost.REPLIES, false, true);
-      this.finish(this.commands.shift()!, StatusValue.INCOMPLETE);
+      const oldest = this.commands.shift()!;
+      // So many without a word: a master, whose replica says within a second what the connection is.
+      if (!this.heard && !this.connection.fromStart) this.connection.pool.release(oldest);
+      else this.finish(oldest, StatusValue.INCOMPLETE);
       if (this.sure > 0) this.sure--;
-      this.unanswered--;
+      this.fewest--;
     }
     this.turnCommands++;
     if (this.lost !== 0) this.after++;
@@ -133,6 +183,7 @@ export class Pairing {
    * it answers null, and the caller gives the reply to `park`.
    */
   take(timeNs: number): Exchange | null {
+    this.heard = true;
     this.serverSpokeLast = true;
     this.lastNs = timeNs;
     if (this.lost !== 0) {
@@ -146,7 +197,7 @@ export class Pairing {
   park(reply: Exchange): void {
     if (this.replies.length >= MAX_UNCERTAIN) {
       this.connection.pool.release(this.replies.shift()!);
-      this.unanswered++;
+      this.fewest++;
     }
     this.replies.push(reply);
   }
@@ -178,12 +229,20 @@ export class Pairing {
     this.lost |= lost;
   }
 
+  /** Forgets everything. */
+  discard(): void {
+    const { pool } = this.connection;
+    for (let c = this.commands.shift(); c !== null; c = this.commands.shift()) pool.release(c);
+    this.dropReplies(this.replies.length);
+    this.sure = 0;
+  }
+
   /** `idle` where no reply is half read. */
   close(status: number, idle: boolean): void {
     // The replies that a client waited for before it left are all there, if its turns do not say otherwise.
     if (this.lost !== 0 && idle && this.serverSpokeLast && this.sure === 0 && !this.contradicted) {
       const unanswered = this.commands.length - this.replies.length;
-      if (this.heldOffTurns > 0 ? unanswered === this.unanswered : unanswered <= 0) this.align();
+      if (this.heldOffTurns > 0 ? unanswered === this.fewest : unanswered <= 0) this.align();
     }
     // The oldest may have been answered in the gap.
     const end = this.lost === 0 || status === StatusValue.RESET ? status : StatusValue.INCOMPLETE;
@@ -258,7 +317,9 @@ export class Pairing {
 
 function merge(command: Exchange, reply: Exchange): void {
   command.envelope.raw(reply.envelope.bytes, 0, reply.envelope.length);
-  command.detail.raw(reply.detail.bytes, 0, reply.detail.length);
+  const textAt = (command.tag & EFFECT_BITS) === Effect.FOREIGN ? reply.tag & TEXT_AT : 0;
+  command.detail.raw(reply.detail.bytes, 0, textAt === 0 ? reply.detail.length : textAt);
+  if (textAt > 0) command.detail.string(RedisTag.errorMessage, '?');
   command.responseStartNs = reply.responseStartNs;
   command.responseEndNs = reply.responseEndNs;
   command.responseFirstSegment = reply.responseFirstSegment;
