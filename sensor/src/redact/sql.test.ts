@@ -218,6 +218,8 @@ const READINGS: readonly [
   [MYSQL, "SELECT '\xa5\xa5\\'secret' FROM t", YES, Charset.UNKNOWN, 'SELECT ? FROM t'],
   [MYSQL, "SELECT `\x81``, 'secret' FROM t", YES, Charset.PLAIN, 'SELECT ?'],
   [MYSQL, "SELECT 'C:\\', 'secret' FROM t", UNKNOWN, Charset.PLAIN, 'SELECT ?…'],
+  // `SELECT ? FROM users` or `SELECT ? FROM us?`: no table.
+  [MYSQL, "SELECT 'a\\' FROM us', 'x' FROM users", UNKNOWN, Charset.PLAIN, 'SELECT ? FROM …'],
   [MYSQL, "SELECT '\\d+\n', 'secret' FROM t", UNKNOWN, Charset.UNKNOWN, 'SELECT ? FROM t'],
   [POSTGRESQL, "SELECT E'\x95\\', 'secret' FROM t", NO, Charset.SJIS, 'SELECT ? FROM t'],
   [POSTGRESQL, "SELECT '\x95\\', 'secret' FROM t", NO, Charset.PLAIN, 'SELECT ? FROM t'],

@@ -167,7 +167,12 @@ export class SqlShapes {
     if (this.agreedLength >= 0) {
       this.agree();
       this.restore();
-      if (this.disagree) this.length = cutText(this.length);
+      if (this.disagree) {
+        // Half a word is none.
+        let to = this.length;
+        while (to > 0 && KINDS[scratch[to - 1]] >= Kind.WORD) to--;
+        this.length = cutText(to);
+      }
     }
     const { length } = this;
     let h0 = length;
@@ -351,13 +356,15 @@ export class SqlShapes {
         continue;
       }
       if (byte === Byte.DOLLAR) {
-        const stop = skipDollarQuote(bytes, at, end);
-        if (stop > at && dollarQuotes) {
-          at = stop;
-          to = literal(to);
-          continue;
+        const tag = dollarTagEnd(bytes, at, end);
+        if (tag > at) {
+          if (dollarQuotes) {
+            at = skipDollarQuote(bytes, at, tag, end);
+            to = literal(to);
+            continue;
+          }
+          skipped |= Doubt.DOLLAR_QUOTE;
         }
-        if (stop > at) skipped |= Doubt.DOLLAR_QUOTE;
         // A parameter: $1.
         scratch[to++] = byte;
         at++;
@@ -577,14 +584,18 @@ function skipNumber(bytes: Uint8Array, at: number, end: number): number {
   return i;
 }
 
-/** Position behind `$tag$…$tag$`, or `at` where it is none. */
-function skipDollarQuote(bytes: Uint8Array, at: number, end: number): number {
+/** Position behind the `$tag$` that begins at `at`, or `at` where there is none. */
+function dollarTagEnd(bytes: Uint8Array, at: number, end: number): number {
   let i = at + 1;
   if (i < end && KINDS[bytes[i]] === Kind.DIGIT) return at;
   while (i < end && KINDS[bytes[i]] >= Kind.WORD) i++;
-  if (i >= end || bytes[i] !== Byte.DOLLAR) return at;
-  const size = i + 1 - at;
-  for (let j = i + 1; j + size <= end; j++) {
+  return i < end && bytes[i] === Byte.DOLLAR ? i + 1 : at;
+}
+
+/** Position behind the quotation that [at, tag) begins and ends. */
+function skipDollarQuote(bytes: Uint8Array, at: number, tag: number, end: number): number {
+  const size = tag - at;
+  for (let j = tag; j + size <= end; j++) {
     if (bytes[j] !== Byte.DOLLAR) continue;
     let k = 1;
     while (k < size && bytes[j + k] === bytes[at + k]) k++;

@@ -50,6 +50,9 @@ export function isSecretParameter(bytes: Uint8Array, start: number, end: number)
   );
 }
 
+/** Those that are hardly words of a value. */
+const SECRET_KEYS = words('pwd otp totp hmac ssn cvv cvv2 cvc cvc2 cvn iban');
+
 /** Which part of a URL the bytes are. */
 const Part = { QUERY: 0, PATH: 1, URL: 2 } as const;
 type Part = (typeof Part)[keyof typeof Part];
@@ -289,16 +292,30 @@ function opensStructure(bytes: Uint8Array, at: number, end: number): boolean {
   return character === OPEN_BRACE || character === OPEN_BRACKET;
 }
 
-/** Has [start, end), decoded, a secret's word in it? */
+/** Has [start, end), decoded, a secret's word in it, or its name as a part of one? */
 function hasSecret(bytes: Uint8Array, start: number, end: number): boolean {
   if (end - start > MAX_VALUE_BYTES) return true;
   let length = 0;
+  let part = 0;
+  let wasLower = false;
   for (let at = start; at < end; at += width) {
     read(bytes, at, end);
+    const isUpper = character >= 0x41 && character <= 0x5a;
+    const isName = isUpper || isLowerOrDigit(character);
+    if (!isName || (isUpper && wasLower)) {
+      if (isWord(valueText, part, length, SECRET_KEYS)) return true;
+      part = length;
+    }
+    wasLower = isName && !isUpper;
     if (isSeparator(character)) continue;
-    valueText[length++] = character >= 0x41 && character <= 0x5a ? character | 0x20 : character;
+    valueText[length++] = isUpper ? character | 0x20 : character;
+    if (!isName) part = length;
   }
-  return hasSecretWord(valueText, length);
+  return isWord(valueText, part, length, SECRET_KEYS) || hasSecretWord(valueText, length);
+}
+
+function isLowerOrDigit(byte: number): boolean {
+  return (byte >= 0x61 && byte <= 0x7a) || (byte >= 0x30 && byte <= 0x39);
 }
 
 function hex(byte: number): number {

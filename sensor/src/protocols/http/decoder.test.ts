@@ -342,6 +342,16 @@ const CASES: Case[] = [
     },
   ),
   {
+    name: 'a request that nobody can delimit, to a server that does not mind',
+    steps: [
+      c('POST /p HTTP/1.1\r\nTransfer-Encoding: xchunked\r\nContent-Length: 5\r\n\r\nhello'),
+      s(OK0),
+      c('GET /b HTTP/1.1\r\n\r\n'),
+      s(OK5),
+    ],
+    expect: ['POST /p 200 OK', 'GET /b 200 OK'],
+  },
+  {
     name: 'a response whose last coding is not chunked: until close',
     steps: [
       c(GET),

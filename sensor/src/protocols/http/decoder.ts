@@ -858,6 +858,15 @@ export class HttpDecoder implements Decoder {
     if (message.grpcWeb !== null) grpcOutcome(message, message.grpcWeb, exchange);
     message.exchange = null;
     if (this.queue.length === 0) this.client.lineStart = true;
+    if (
+      this.client.exchange === exchange &&
+      this.client.state === State.UNTIL_CLOSE &&
+      message.status < 400
+    ) {
+      // A server that does not mind how its body is delimited: where it ends the next start line tells.
+      this.closeRequest(exchange);
+      this.client.lose();
+    }
     if ((exchange.tag & OPEN) !== 0 && message.status !== 101) this.early = exchange;
     else this.release(exchange);
   }

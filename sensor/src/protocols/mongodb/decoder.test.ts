@@ -53,6 +53,13 @@ const double = (value: number): Buffer => {
   return bytes;
 };
 
+/** `{"a":{"a":…}}` */
+function nested(levels: number): { [key: string]: Value } {
+  let document: { [key: string]: Value } = {};
+  for (let i = 0; i < levels; i++) document = { a: document };
+  return document;
+}
+
 const message = (id: number, to: number, opcode: number, body: Uint8Array): Buffer =>
   Buffer.concat([int32(16 + body.length), int32(id), int32(to), int32(opcode), body]);
 const msgBody = (flags: number, document: { [key: string]: Value }, sequences: Buffer[] = []): Buffer =>
@@ -250,6 +257,28 @@ const CASES: Case[] = [
       assert.equal(d.errorMessage, 'E11000 duplicate key error: ?');
       assert.equal(whole.affected, 2n);
     },
+  },
+  {
+    // BSON of MongoDB ends at 100 levels; what is deeper than the text goes is stepped over.
+    name: 'nesting without end',
+    steps: [
+      c(msg(1, 0, { find: 'x', filter: nested(500), $db: 'a' })),
+      s(msg(2, 1, { cursor: { firstBatch: [nested(500)], id: 0n }, ok: 1 })),
+    ],
+    expect: ['find x OK'],
+    check: ([d]) => assert.deepEqual([d.database, d.documentsReturned], ['a', 1n]),
+  },
+  {
+    name: 'lengths that lie: a document of 2 GiB, of nothing, and of more than the one around it',
+    steps: [0x7fffffff, 0, 200].flatMap((length, i) => {
+      const lying = bson({ cursor: { firstBatch: [], id: 0n }, ok: 1 });
+      lying.writeInt32LE(length, lying.indexOf('cursor\0') + 7);
+      return [
+        c(msg(i, 0, { find: 'x', $db: 'a' })),
+        s(message(9, i, 2013, Buffer.concat([int32(0), Buffer.of(0), lying]))),
+      ];
+    }),
+    expect: ['find x INCOMPLETE', 'find x INCOMPLETE', 'find x INCOMPLETE'],
   },
   {
     name: 'a responseTo of -1 is that of a request, found after a loss too',

@@ -209,7 +209,7 @@ test('connect: refused login; nothing that is quoted leaves', () => {
   assert.equal(record.status, ERROR);
   assert.equal(record.statusCode, '1045');
   assert.equal(record.sqlstate, '28000');
-  assert.equal(record.errorMessage, 'Access denied for user ?@? (using password: YES)');
+  assert.equal(record.errorMessage, 'Access denied for user ? (using password: YES)');
   assert.equal(record.namespace, undefined);
 });
 
@@ -353,7 +353,13 @@ const MESSAGES: [string, number, string, string][] = [
     "right syntax to use near 'x = 'secret' or' at line 1",
     'right syntax to use near ? at line 1',
   ],
-  ['names', 1054, "Unknown column 'a' in 'field list'", 'Unknown column ? in ?'],
+  ['names', 1054, "Unknown column 'a' in 'field list'", 'Unknown column ?'],
+  [
+    'a value with quotes in any message',
+    1231,
+    "Variable 'sql_mode' can't be set to the value of 'a' secret 'b'",
+    'Variable ?',
+  ],
   ['back and double quotes', 1046, 'No `x` and "y" here', 'No ? and ? here'],
   ['no closing quote', 1366, "Incorrect value: 'secret", 'Incorrect value: ?'],
   ['apostrophe in a word', 1146, "Table 'a.b' doesn't exist", "Table ? doesn't exist"],
@@ -954,6 +960,16 @@ test('statements are read in the character set of the connection', () => {
   const cases: [name: string, steps: Step[], text: string][] = [
     ['SET NAMES', [...PLAIN, c(query("SET NAMES 'gbk'")), s(ok(1)), select, failed], inGbk],
     ['of mysqldump', [...PLAIN, c(query('/*!40101 SET NAMES gbk */')), s(ok(1)), select, failed], inGbk],
+    [
+      "MariaDB Connector/J's",
+      [...PLAIN, c(query("set sql_mode='',NAMES gbk")), s(ok(1)), select, failed],
+      inGbk,
+    ],
+    [
+      'a literal that looks like it',
+      [...PLAIN, c(query("set sql_mode=', NAMES gbk'")), s(ok(1)), select, failed],
+      unknown,
+    ],
     ['SET NAMES that is not answered yet', [...PLAIN, c(query('SET NAMES gbk'), query(sql))], unknown],
     ['SET NAMES by a variable', [...PLAIN, c(query('SET NAMES @x')), s(ok(1)), select, failed], unknown],
     [

@@ -65,13 +65,15 @@ export function changeReading(command: Command, session: Session, charset: Chars
 const MAX_SET_BYTES = 512;
 const SET_CHARSET =
   /^\s*(?:\/\*!\d*)?\s*SET\s+(?:NAMES|CHARACTER\s+SET|CHARSET|(?:@@)?(?:(?:SESSION|LOCAL)[\s.]\s*)?character_set_client\s*:?=)\s*(['"]?)(\w+)\1(?:\s+COLLATE\s+['"]?\w+['"]?)?\s*(?:\*\/)?[\s;]*$/i;
+/** The last of several: nothing of a literal or a comment can stand there. */
+const AND_NAMES = /^\s*SET\s(?!.*(?:--|#|\/\*)).*,\s*NAMES\s+(\w+)(?:\s+COLLATE\s+\w+)?[\s;]*$/is;
 const OTHER_VARIABLE = /names|char|;/i;
 
 /** Of a statement that sets how statements are read; `charset` where it sets something else. */
 export function selectedCharset(bytes: Uint8Array, start: number, end: number, charset: Charset): Charset {
   if (end - start > MAX_SET_BYTES) return Charset.UNKNOWN;
   const sql = Buffer.from(bytes.buffer, bytes.byteOffset + start, end - start).toString('latin1');
-  const name = SET_CHARSET.exec(sql)?.[2];
+  const name = SET_CHARSET.exec(sql)?.[2] ?? AND_NAMES.exec(sql)?.[1];
   if (name !== undefined) return charsetNamed(name);
   return OTHER_VARIABLE.test(sql) ? Charset.UNKNOWN : charset;
 }
