@@ -259,7 +259,7 @@ describe('agent, JetStream and collector', { skip }, () => {
         name: 'metrics',
         window: 4096,
         write: async (batch) => {
-          const name = batch.decoded.sensor?.name ?? '';
+          const name = batch.head.sensor?.name ?? '';
           given.set(name, (given.get(name) ?? 0) + 1);
           for (const until = performance.now() + 10; performance.now() < until; );
         },
