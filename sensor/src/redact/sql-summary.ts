@@ -88,6 +88,17 @@ const SET_READING = new Set(['NAMES', 'CHARACTER', 'CHARSET']);
 const decoder = new TextDecoder();
 const encoder = new TextEncoder();
 
+/** `SET SESSION app.x TO`, at the beginning of a statement or behind ALTER ROLE, DATABASE and the like. */
+const CUSTOM_PARAMETER =
+  /((?:^|;)\s*(?:ALTER\s[^;]*?\s)?SET\s+(?:SESSION\s+|LOCAL\s+)?(?:\w+|"[^"]*")\s*\.[^;=]*?(?:=|\sTO\s)\s*)[^;]*/gi;
+
+/** The text without the values of parameters that are the application's own (PostgreSQL manual, section 19.16). */
+export function withoutSettings(text: Uint8Array): Uint8Array {
+  const sql = decoder.decode(text);
+  const without = sql.replace(CUSTOM_PARAMETER, '$1?');
+  return without === sql ? text : encoder.encode(without);
+}
+
 export function describeSql(text: Uint8Array): SqlShape {
   const tokens = decoder.decode(text).match(TOKEN) ?? [];
   const operation = operationOf(tokens);

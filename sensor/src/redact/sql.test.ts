@@ -155,6 +155,16 @@ const TEXTS: readonly [dialect: SqlDialect, sql: string, text: string, escapes?:
   [MYSQL, "SELECT $$ it's $$, 'secret' FROM t", 'SELECT …'],
   [MYSQL, 'SELECT $a, b$c FROM t', 'SELECT $a, b$c FROM t'],
   // In names of PostgreSQL too, behind the first character.
+  // An application's own parameters may be anything (19.16).
+  [POSTGRESQL, 'SET app.token = secret', 'SET app.token = ?'],
+  [
+    POSTGRESQL,
+    'set local "app"."token" to secret, secret2; SELECT 1',
+    'set local "app"."token" to ?; SELECT ?',
+  ],
+  [POSTGRESQL, 'ALTER ROLE r SET app.token TO secret', 'ALTER ROLE r SET app.token TO ?'],
+  [POSTGRESQL, 'SET search_path TO app, public', 'SET search_path TO app, public'],
+  [POSTGRESQL, 'UPDATE t SET a.b = c', 'UPDATE t SET a.b = c'],
   [POSTGRESQL, "SELECT a$$b, 'secret$$' FROM t", 'SELECT a$$b, ? FROM t'],
   [POSTGRESQL, "SELECT U&'d!0061t\\' UESCAPE '!', 'secret' FROM t", 'SELECT ? UESCAPE ? FROM t'],
   [MYSQL, "SELECT x'4D', X'4D', 0x4D, b'01', 0b01, N'secret', n'secret' FROM t", 'SELECT ? FROM t'],

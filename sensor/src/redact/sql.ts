@@ -7,7 +7,7 @@
  * not sure how the server reads a statement, each way is taken, and only as much is kept as all agree on.
  */
 import { AMBIGUOUS, Charset, maskTrails } from './sql-charset.js';
-import { describeSql } from './sql-summary.js';
+import { describeSql, withoutSettings } from './sql-summary.js';
 
 /** Does `\\` escape in strings? */
 export const Escapes = { NO: 0, YES: 1, UNKNOWN: 2 } as const;
@@ -15,6 +15,8 @@ export type Escapes = (typeof Escapes)[keyof typeof Escapes];
 
 /** Lexical rules of a server. */
 export interface SqlDialect {
+  /** `SET app.x = y`: applications keep what they like in parameters of their own, a word without quotes too. */
+  readonly customParameters: boolean;
   /** `E'…'`, in which backslashes always escape. */
   readonly escapeStrings: boolean;
   /** `"…"` is a string, or an identifier where sql_mode says so; otherwise it is an identifier. */
@@ -31,6 +33,7 @@ export interface SqlDialect {
 
 /** PostgreSQL manual, section 4.1. */
 export const POSTGRESQL: SqlDialect = {
+  customParameters: true,
   escapeStrings: true,
   doubleQuotedStrings: false,
   backtickIdentifiers: false,
@@ -42,6 +45,7 @@ export const POSTGRESQL: SqlDialect = {
 
 /** MySQL reference manual, sections 11.1 and 11.7. */
 export const MYSQL: SqlDialect = {
+  customParameters: false,
   escapeStrings: false,
   doubleQuotedStrings: true,
   backtickIdentifiers: true,
@@ -64,6 +68,12 @@ export interface SqlShape {
   readonly summary: Uint8Array;
   /** It may change how the server reads what comes next. */
   readonly changesReading: boolean;
+}
+
+/** A shape, and the text that has it. */
+interface Known {
+  readonly text: Uint8Array;
+  readonly shape: SqlShape;
 }
 
 /** Longest sanitised text that is kept. */
@@ -131,7 +141,7 @@ const masked = new Uint8Array(MAX_SCANNED_BYTES);
 const Doubt = { BACKSLASH: 1, BACKSLASH_IN_DOUBLE_QUOTES: 2, DOLLAR_QUOTE: 4 } as const;
 
 export class SqlShapes {
-  private readonly shapes = new Map<number, SqlShape>();
+  private readonly shapes = new Map<number, Known>();
   private length = 0;
   /** Length of what the readings agree on; -1 where there was one only. */
   private agreedLength = -1;
@@ -183,10 +193,11 @@ export class SqlShapes {
     }
     const key = (h0 >>> 0) * 0x200000 + (h1 >>> 11);
     const known = this.shapes.get(key);
-    if (known !== undefined && isScratch(known.text, length)) return known;
-    const shape = describeSql(scratch.slice(0, length));
+    if (known !== undefined && isScratch(known.text, length)) return known.shape;
+    const text = scratch.slice(0, length);
+    const shape = describeSql(this.dialect.customParameters ? withoutSettings(text) : text);
     if (this.shapes.size >= this.maxCached) this.shapes.clear();
-    this.shapes.set(key, shape);
+    this.shapes.set(key, { text, shape });
     return shape;
   }
 
