@@ -499,6 +499,28 @@ const CASES: Case[] = [
     check: (_, [r]) => assert.equal(r.missingBytes, 4n),
   },
   {
+    name: 'a gap up to the end of a value costs bytes as well: what follows begins a reply',
+    steps: [c(cmd('GET', 'a') + cmd('GET', 'b')), s('$10\r\nabc'), { from: 1, gap: 9 }, s('$1\r\nx\r\n')],
+    expect: ['GET OK bulk_string', 'GET OK bulk_string'],
+    check: (_, [r, next]) => {
+      assert.equal(r.missingBytes, 9n);
+      assert.equal(r.server?.bytes, 17n);
+      assert.equal(next.missingBytes, 0n);
+    },
+  },
+  {
+    name: 'the same of a command',
+    steps: [
+      c('*3\r\n$3\r\nSET\r\n$1\r\na\r\n$9\r\nxyz'),
+      { from: 0, gap: 8 },
+      s('+OK\r\n'),
+      c(cmd('INCR', 'b')),
+      s(':1\r\n'),
+    ],
+    expect: ['SET OK simple_string', 'INCR OK integer'],
+    check: (_, [r]) => assert.equal(r.missingBytes, 8n),
+  },
+  {
     name: 'a lost reply: the next exchange is right again',
     steps: [
       c(cmd('GET', 'a')),

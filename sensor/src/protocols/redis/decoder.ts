@@ -1,7 +1,7 @@
 /** A connection of Redis or Valkey: commands, their replies, and what is neither. */
 import { encodeString, RedisTag, RoundTripTag, StatusValue, WireWriter } from '@packetd/proto';
 import { sanitiseMessage } from '../../redact/message.js';
-import { type Connection, type Decoder, type DecoderOptions, Direction, type Input } from '../decoder.js';
+import { type Connection, type Decoder, type DecoderOptions, Direction, Input } from '../decoder.js';
 import type { Exchange } from '../exchange.js';
 import { Effect, ReplyKind } from './commands.js';
 import { EFFECT_BITS, KIND, Lost, Pairing, writeDatabase } from './pairing.js';
@@ -28,11 +28,17 @@ const Answers = { ON: 0, OFF: 1, NEXT_NOT: 2 } as const;
 
 const ERROR_TYPE = encodeString(RoundTripTag.errorType, 'error');
 
+/** Stands for lost bytes at whose end a command or reply is over. */
+const hole = new Input();
+hole.freshFrom = -1;
+
 export class RedisDecoder implements Decoder, ReplySink, RequestSink {
   private readonly pairing: Pairing;
   private readonly requests: RequestReader;
   private readonly replies = new ReplyReader(this);
   private readonly lost = [false, false];
+  /** Number of the newest segment of either side. */
+  private readonly segments = [0, 0];
   private answers: number = Answers.ON;
   /** The selected database; -1 where nobody knows. */
   private database: number;
@@ -61,6 +67,7 @@ export class RedisDecoder implements Decoder, ReplySink, RequestSink {
 
   data(input: Input): number {
     const { direction, bytes, end } = input;
+    this.segments[direction] = input.segment;
     const reader = direction === Direction.CLIENT ? this.requests : this.replies;
     let at = input.start;
     while (at < end) {
@@ -90,10 +97,12 @@ export class RedisDecoder implements Decoder, ReplySink, RequestSink {
     return at;
   }
 
-  gap(direction: Direction, length: number, heldBytes: number): void {
+  gap(direction: Direction, length: number, heldBytes: number, timeNs: number): void {
     const reader = direction === Direction.CLIENT ? this.requests : this.replies;
-    if (length > 0 && heldBytes === 0 && length < reader.skipping) {
-      reader.pass(length);
+    if (length > 0 && heldBytes === 0 && length <= reader.skipping) {
+      hole.timeNs = timeNs;
+      hole.segment = this.segments[direction];
+      reader.pass(length, hole);
       return;
     }
     this.lose(direction, false);

@@ -73,11 +73,12 @@ export class ReplyReader {
     return this.skip;
   }
 
-  /** Passes over lost bytes of a value. */
-  pass(length: number): void {
+  /** Passes over lost bytes of a value, which may end with them: `input` says when. */
+  pass(length: number, input: Input): void {
     this.skip -= length;
     this.bytes += length;
     this.missing += length;
+    if (this.skip === 0 && !this.inStreamedString) this.valueEnds(input, input.end);
   }
 
   reset(): void {

@@ -59,12 +59,12 @@ export class RequestReader {
     return this.skip;
   }
 
-  pass(length: number): void {
+  /** Passes over lost bytes of an argument, which may end with them: `input` says when. */
+  pass(length: number, input: Input): void {
     this.skip -= length;
-    if (this.exchange !== null) {
-      this.exchange.requestBytes += length;
-      this.exchange.missingBytes += length;
-    }
+    this.exchange!.requestBytes += length;
+    this.exchange!.missingBytes += length;
+    if (this.skip === 0 && ++this.index === this.count) this.ends(input, input.end);
   }
 
   /** Forgets the command that is half read; answers its exchange, if it is one that can be told. */
