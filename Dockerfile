@@ -6,6 +6,9 @@
 #
 # All run as user 65532 and write nothing to their root file system.
 ARG NODE_IMAGE=node:24-bookworm-slim
+# What that one is made from. The sensor and the collector are this and the program node: without npm, yarn, corepack
+# and headers, which nothing here calls, and with node once, which the sensor's image has a marked copy of.
+ARG BASE_IMAGE=debian:bookworm-slim
 
 # TypeScript to JavaScript. The result is the same on every architecture, so it is built on the builder's own.
 FROM --platform=$BUILDPLATFORM ${NODE_IMAGE} AS build
@@ -24,12 +27,10 @@ COPY sensor sensor
 COPY collector collector
 COPY cli cli
 COPY scripts/bundle.mjs scripts/
-RUN node node_modules/typescript/bin/tsc -b cli && node scripts/bundle.mjs \
-  && find . -path ./node_modules -prune -o \( -name '*.d.ts' -o -name '*.map' -o -name '*.tsbuildinfo' \) -print \
-     | xargs rm -f
+RUN node node_modules/typescript/bin/tsc -b cli && node scripts/bundle.mjs
 
-# What packetd needs at run time, with the native parts of the target's architecture.
-FROM ${NODE_IMAGE} AS dependencies
+# packetd and what it needs at run time, with the native parts of the target's architecture.
+FROM ${NODE_IMAGE} AS packetd
 WORKDIR /opt/packetd
 COPY package.json package-lock.json .npmrc ./
 COPY proto/package.json proto/
@@ -38,7 +39,12 @@ COPY collector/package.json collector/
 COPY cli/package.json cli/
 COPY test/package.json test/
 RUN npm ci --prefer-offline --ignore-scripts --no-audit --no-fund --omit=dev \
-      -w proto -w sensor -w collector -w cli
+      -w proto -w sensor -w collector -w cli \
+  # More than half of it all, and read by no program.
+  && find node_modules -name '*.map' -delete -o -name '*.[cm]ts' -delete -o -name '*.ts' -delete
+COPY --from=build /opt/packetd/cli/bundle cli/bundle
+COPY cli/bin cli/bin
+COPY LICENSE ./
 
 # The clients of the demo's load generator.
 FROM ${NODE_IMAGE} AS demo-dependencies
@@ -56,18 +62,15 @@ FROM ${NODE_IMAGE} AS tools
 RUN command -v setcap >/dev/null \
   || { apt-get update && apt-get install -y --no-install-recommends libcap2-bin && rm -rf /var/lib/apt/lists/*; }
 
-# Runs packetd without npm, yarn and corepack, which nothing here calls.
-FROM ${NODE_IMAGE} AS runtime
-RUN rm -rf /usr/local/lib/node_modules /usr/local/bin/npm /usr/local/bin/npx /usr/local/bin/corepack /opt/yarn* \
-  # Volumes that are empty take the owner of the directory they are mounted on: user 65532 may write them.
-  && install -d -o 65532 -g 65532 /var/lib/packetd /run/packetd /volumes/nats /volumes/metrics /volumes/demo
+FROM ${BASE_IMAGE} AS runtime
+# Volumes that are empty take the owner of the directory they are mounted on: user 65532 may write them.
+RUN install -d -o 65532 -g 65532 /var/lib/packetd /run/packetd /volumes/nats /volumes/metrics /volumes/demo
 ENV NODE_ENV=production
 WORKDIR /opt/packetd
-COPY --from=dependencies /opt/packetd/ ./
-COPY --from=build /opt/packetd/cli/bundle cli/bundle
-COPY cli/bin cli/bin
 
 FROM runtime AS collector
+COPY --from=packetd /usr/local/bin/node /usr/local/bin/
+COPY --from=packetd /opt/packetd ./
 USER 65532:65532
 EXPOSE 9091
 ENTRYPOINT ["node", "/opt/packetd/cli/bin/packetd.js"]
@@ -79,8 +82,10 @@ CMD ["collector"]
 # A container started without NET_RAW in its bounding set refuses to start node at all.
 FROM runtime AS sensor
 RUN --mount=type=bind,from=tools,source=/,target=/mnt \
-  LD_LIBRARY_PATH=$(echo /mnt/lib/*-linux-gnu):$(echo /mnt/usr/lib/*-linux-gnu) \
-  "$(ls /mnt/usr/sbin/setcap /mnt/sbin/setcap 2>/dev/null | head -n 1)" cap_net_raw+ep "$(readlink -f /usr/local/bin/node)"
+  install /mnt/usr/local/bin/node /usr/local/bin/ \
+  && LD_LIBRARY_PATH=$(echo /mnt/lib/*-linux-gnu):$(echo /mnt/usr/lib/*-linux-gnu) \
+  "$(ls /mnt/usr/sbin/setcap /mnt/sbin/setcap 2>/dev/null | head -n 1)" cap_net_raw+ep /usr/local/bin/node
+COPY --from=packetd /opt/packetd ./
 USER 65532:65532
 ENTRYPOINT ["node", "/opt/packetd/cli/bin/packetd.js"]
 CMD ["agent"]
@@ -89,6 +94,7 @@ FROM ${NODE_IMAGE} AS demo
 ENV NODE_ENV=production
 WORKDIR /opt/packetd
 COPY --from=demo-dependencies /opt/packetd/node_modules node_modules
+COPY LICENSE ./
 COPY deploy/demo deploy/demo
 USER 65532:65532
 CMD ["node", "deploy/demo/load.mjs"]

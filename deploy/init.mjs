@@ -1,5 +1,5 @@
 // One-shot: makes the secrets of the compose stack, once, into volumes that only their readers mount. The other
-// volumes are mounted here so that they take the owner of this image's directories.
+// volumes are mounted here so that they take the owner of this image's directories; `nocopy` elsewhere leaves them so.
 import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

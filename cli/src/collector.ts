@@ -51,7 +51,7 @@ export async function collector(options: CollectorOptions): Promise<void> {
   await source.stop();
   await collector.close();
   await server?.close();
-  await connection.drain();
+  await nats.end(connection);
   log.info('ended');
   process.exit(0);
 }

@@ -2,6 +2,7 @@
 import { Command, Option } from 'commander';
 import { fail, UserError } from './fail.js';
 import { MAX_WORKERS } from './limits.js';
+import { print } from './output/print.js';
 import { refuseContradictions } from './together.js';
 import { VERSION } from './version.js';
 
@@ -97,7 +98,7 @@ program
   .command('version')
   .description('print the version')
   .action(() => {
-    process.stdout.write(`packetd ${VERSION}\n`);
+    print(`packetd ${VERSION}\n`);
   });
 
 await program.parseAsync().catch(fail);

@@ -14,6 +14,8 @@ import { UserError } from './fail.js';
 import type { LeveledLog } from './log.js';
 
 const CONNECT_MS = 5000;
+/** Time that the last acknowledgements have on their way to NATS. */
+const DRAIN_MS = 2000;
 const NEVER = new AbortController().signal;
 
 export class NatsLink {
@@ -63,6 +65,12 @@ export class NatsLink {
     const used = await this.again('NATS does not give the stream', () => use(connection));
     this.ready = true;
     return { connection, used };
+  }
+
+  /** Sends what waits to be sent. Where NATS is away that is acknowledgements; what they are for it gives again. */
+  async end(connection: NatsConnection): Promise<void> {
+    // Without a connection it waits for one, or rejects when an attempt to make one fails.
+    if (this.ready) await Promise.race([connection.drain(), pause(DRAIN_MS, NEVER)]).catch(() => {});
   }
 
   private async again<T>(what: string, attempt: () => Promise<T>): Promise<T> {
@@ -115,6 +123,8 @@ function refuseContradictions(text: (key: string) => string): void {
 /** What to do about what waiting does not cure: refused logins, missing permissions; empty for anything else. */
 function fixOf(error: unknown): string {
   for (let at = error; at instanceof Error; at = at.cause) {
+    // A login that took too long: a busy server, or a busy host here.
+    if (/authentication timeout/i.test(at.message)) return '';
     if (at instanceof errors.AuthorizationError || at instanceof errors.UserAuthenticationExpiredError)
       return 'check nats.user and nats.password, nats.token or nats.credentials';
     if (at instanceof errors.PermissionViolationError) return "give packetd's user this permission";

@@ -278,6 +278,9 @@ const PROTOCOLS = {
   },
 };
 
+// Alone in its container it is process 1, which no signal ends that it does not handle.
+for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(0));
+
 const done = {};
 await Promise.all(Object.keys(PROTOCOLS).map(drive));
 if (rounds > 0) process.stdout.write(`${JSON.stringify(done)}\n`);

@@ -26,6 +26,9 @@ const apiKey = env.KIBANA_API_KEY_FILE
   : env.KIBANA_API_KEY;
 const headers = { 'kbn-xsrf': 'packetd', ...(apiKey ? { authorization: `ApiKey ${apiKey}` } : {}) };
 
+// Alone in its container it is process 1, which no signal ends that it does not handle.
+for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1));
+
 await available();
 const objects = readFileSync(new URL('./packetd.ndjson', import.meta.url), 'utf8').replaceAll(
   JAEGER_IN_FILE,

@@ -201,7 +201,12 @@ export class Pipeline implements FrameHandler, StreamHandlerFactory {
     const length = packet.payloadEnd - packet.payloadStart;
     for (const datagrams of this.datagrams) {
       if (this.byPort !== null && !this.byPort.datagram(datagrams.protocol.name, packet)) continue;
-      if (this.byPort === null && datagrams.protocol.probe(packet) === Verdict.NO) continue;
+      if (
+        this.byPort === null &&
+        datagrams.protocol.probe(packet) === Verdict.NO &&
+        !datagrams.decoder.awaits(packet)
+      )
+        continue;
       this.ledger.addProtocol(datagrams.index, ProtocolCount.decodedBytes, length);
       datagrams.decoder.datagram(packet);
       return;

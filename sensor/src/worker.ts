@@ -109,6 +109,8 @@ function run(settings: WorkerSettings): void {
     if (!engine.poll(pipeline, POLL_MS)) break;
     ledger.values[Count.kernelDropped] = engine.counters.kernelDropped;
   }
+  // What the ring holds came before the end.
+  engine.poll(pipeline, 0);
   pipeline.finish();
   ledger.values[Count.kernelDropped] = engine.counters.kernelDropped;
   engine.close();

@@ -20,6 +20,7 @@ interface Service {
   readonly read_only?: boolean;
   readonly mem_limit?: string;
   readonly pids_limit?: number;
+  readonly stop_grace_period?: string;
   readonly network_mode?: string;
   readonly networks?: readonly string[];
   readonly profiles?: readonly string[];
@@ -121,6 +122,20 @@ describe('docker-compose.yml', () => {
     const targets = services.flatMap(([, { build }]) => build?.target ?? []);
     assert.deepEqual([...new Set(targets)].sort(), ['collector', 'demo', 'sensor']);
     for (const target of targets) assert.ok(stages.includes(target), target);
+  });
+
+  it('gives packetd more time to end than it takes to hand over what it holds', () => {
+    for (const name of ['sensor', 'collector'])
+      assert.ok(Number.parseInt(compose.services[name].stop_grace_period ?? '10s', 10) > 10, name);
+  });
+
+  it('lets init alone decide whose a volume is that it hands to another image', () => {
+    const given = compose.services.init.volumes?.map((volume) => volume.split(':')[0]) ?? [];
+    for (const [name, { image, volumes = [] }] of services) {
+      if (image.startsWith('packetd-')) continue;
+      for (const volume of volumes.filter((text) => given.includes(text.split(':')[0])))
+        assert.match(volume, /:(ro|nocopy)$/, `${name}: ${volume}`);
+    }
   });
 
   it('drives all ten protocols', () => {

@@ -149,6 +149,21 @@ describe('packetd watch', () => {
     assert.equal(Number(out.toString()), 2000);
   });
 
+  for (const command of ['config collector', 'ifaces', 'version', '--help']) {
+    it(`ends quietly when nobody reads: ${command}`, async () => {
+      const child = spawn(process.execPath, [PACKETD, ...command.split(' ')], {
+        stdio: ['ignore', 'pipe', 'pipe'],
+      });
+      child.stdout.destroy();
+      let err = '';
+      child.stderr.on('data', (piece: Buffer) => {
+        err += piece.toString();
+      });
+      const [code] = await once(child, 'close');
+      assert.deepEqual([code, err], [0, '']);
+    });
+  }
+
   it('writes documents to a rotated file', async () => {
     const file = join(directory, 'roundtrips.ndjson');
     await packetd(['watch', '--pcap-file', capture, '--output', 'none', '--roundtrips.file', file]);

@@ -24,6 +24,7 @@ interface DnsDocument extends Document {
     header_flags?: string[];
     answers_count?: number;
     opt?: { udp_size: number };
+    retransmits?: number;
   };
 }
 
@@ -157,6 +158,35 @@ ${LONG_TXT}
     assert.equal(documents.find((d) => d.dns.question.type === 'AAAA')?.dns.opt?.udp_size, 1232);
     // Every record of the zone, and its SOA twice.
     assert.equal(documents.find((d) => d.dns.question.type === 'AXFR')?.dns.answers_count, 31);
+  });
+
+  it('counts a query that is sent again and again, before it is answered or after', async () => {
+    const query = Buffer.from(
+      '\0\x07\x01\0\0\x01\0\0\0\0\0\0\x03www\x07example\x04test\0\0\x01\0\x01',
+      'latin1',
+    );
+    const documents = await watched(async () => {
+      const socket = createSocket('udp4');
+      socket.connect(port, '127.0.0.1');
+      await once(socket, 'connect');
+      for (let i = 0; i < 100; i++) {
+        const copies = 1 + (i % 2);
+        let left = copies;
+        const answered = new Promise<void>((resolve) => {
+          socket.on('message', () => {
+            if (--left === 0) resolve();
+          });
+        });
+        for (let n = 0; n < copies; n++) socket.send(query);
+        await answered;
+        socket.removeAllListeners('message');
+      }
+      socket.close();
+    });
+    const sent = documents.reduce((sum, d) => sum + 1 + (d.dns.retransmits ?? 0), 0);
+    assert.equal(sent, 150);
+    assert.deepEqual(new Set(documents.map(line)), new Set(['udp A www.example.test NOERROR 192.0.2.7']));
+    assert.ok(documents.length >= 100, `${documents.length} documents`);
   });
 
   it('says so when nobody answers', async () => {

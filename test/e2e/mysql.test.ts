@@ -73,6 +73,37 @@ describe('MariaDB', { skip }, () => {
     assert.ok(!JSON.stringify(documents).includes('canary'));
   });
 
+  it('reads statements in the character set of the connection, of a server that agrees where literals end', async () => {
+    // 0x955C is one character of GBK, 0x9560 another: neither a backslash nor a backtick is in them.
+    const sql = Buffer.from("SELECT '\x95\\', 'canary' AS `\x95``, 'canary' FROM users LIMIT 0", 'latin1');
+    const watch = await new Watch().ready();
+    const args = ['--no-defaults', '-h', '127.0.0.1', '-P', String(port), '-u', 'root', '-B', 'shop'];
+    for (const [charset, before] of [
+      ['gbk', ''],
+      ['utf8mb4', 'SET NAMES gbk;'],
+    ]) {
+      const input = Buffer.concat([Buffer.from(before), sql]);
+      const { status, stderr } = spawnSync('mariadb', [...args, `--default-character-set=${charset}`], {
+        input,
+      });
+      assert.equal(status, 0, stderr.toString());
+    }
+    const { documents } = await watch.stop();
+    const selects = of(documents, 'mysql', port).filter((d) => d.packetd.operation === 'SELECT');
+    assert.deepEqual(
+      selects.map((d) => [d.packetd.status, at(d, 'mysql.columns')]),
+      [
+        ['OK', 3],
+        ['OK', 3],
+      ],
+    );
+    // The server could have been told not to mind what a client says as it logs in.
+    const [loggedIn, named] = selects.map((d) => at(d, 'db.query.text') as string);
+    assert.equal(loggedIn, 'SELECT ?…');
+    assert.match(named, /^SELECT \? AS `.+`, \? FROM users LIMIT \?$/);
+    assert.ok(!JSON.stringify(documents).includes('canary'));
+  });
+
   it('remembers the text of statements that mysql2 prepared', async () => {
     const watch = await new Watch().ready();
     const client = await mysql.createConnection({ ...login, port });

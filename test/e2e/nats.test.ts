@@ -248,6 +248,37 @@ describe('agent, JetStream and collector', { skip }, () => {
     }
   });
 
+  it('gives nothing to another collector that waits here for what takes long', async () => {
+    const connection = await connect({ servers: `127.0.0.1:${natsPort}` });
+    const options = { ...DEFAULT_JETSTREAM, stream: 'LONG', ackWaitMs: 1000 };
+    const manager = await ensureStream(connection, options);
+    try {
+      await publish(connection, 'LONG', 0, 300);
+      const given = new Map<string, number>();
+      const slow: Output = {
+        name: 'metrics',
+        window: 4096,
+        write: async (batch) => {
+          const name = batch.head.sensor?.name ?? '';
+          given.set(name, (given.get(name) ?? 0) + 1);
+          for (const until = performance.now() + 10; performance.now() < until; );
+        },
+        close: async () => {},
+      };
+      const first = await JetStreamSource.start(connection, [slow], options, quiet);
+      while (given.size < 10) await sleep(10);
+      const second = await JetStreamSource.start(connection, [slow], options, quiet);
+      while (given.size < 300) await sleep(10);
+      await sleep(1500);
+      await first.stop();
+      await second.stop();
+      assert.deepEqual([...given].sort(), onceEach(300));
+    } finally {
+      await manager.streams.delete('LONG');
+      await connection.close();
+    }
+  });
+
   it('goes on when its consumer, then the stream, are deleted', async () => {
     const connection = await connect({ servers: `127.0.0.1:${natsPort}` });
     const options = { ...DEFAULT_JETSTREAM, stream: 'GONE' };
@@ -271,6 +302,23 @@ describe('agent, JetStream and collector', { skip }, () => {
     } finally {
       await manager.streams.delete('GONE');
       await connection.close();
+    }
+  });
+
+  it('ends while NATS is away', async () => {
+    const consuming = await collector();
+    let log = '';
+    consuming.stderr!.on('data', (piece: Buffer) => {
+      log += piece.toString();
+    });
+    await stopBackend(server);
+    try {
+      while (!log.includes('is lost')) await sleep(20);
+      await end(consuming, 'SIGTERM');
+      assert.equal(consuming.exitCode, 0, log);
+      assert.match(log, /"ended"/);
+    } finally {
+      server = await startNats();
     }
   });
 

@@ -1,10 +1,11 @@
 /** redis-server with redis-cli, redis-benchmark, ioredis and node-redis: the records are what they did. */
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
+import { tmpdir } from 'node:os';
 import { after, before, describe, it } from 'node:test';
 import { Redis } from 'ioredis';
 import { createClient } from 'redis';
-import { Background, freePort, has, listening } from '../bench/processes.js';
+import { Background, freePort, has, listening, sleep } from '../bench/processes.js';
 import { isRoot, lines, of, unless, Watch } from './support.js';
 
 const skip =
@@ -101,5 +102,51 @@ describe('redis-server', { skip }, () => {
     assert.equal(mine.filter((d) => d.packetd.operation === 'GET').length, calls('get'));
     assert.equal(mine.filter((d) => d.packetd.operation === 'SET').length, calls('set'));
     assert.equal(new Set(documents.map((d) => d.event.id)).size, documents.length);
+  });
+
+  it('takes nothing on the link of a replica for roundtrips, whether it was there before or not', async () => {
+    const replicaPort = await freePort();
+    const replica = new Background('redis-server', [
+      ...['--port', String(replicaPort), '--save', '', '--bind', '127.0.0.1'],
+      ...['--replicaof', '127.0.0.1', String(port), '--dbfilename', `replica-${replicaPort}.rdb`],
+      ...['--dir', tmpdir()],
+    ]);
+    try {
+      await listening(replicaPort);
+      const replicated = async () => {
+        while (!/^slave0:.*state=online/m.test(cli('INFO', 'replication'))) await sleep(100);
+      };
+      await replicated();
+      const client = new Redis(port, '127.0.0.1');
+      const watch = await new Watch().ready();
+      for (let i = 0; i < 50; i++) {
+        await client.set(`k${i}`, 'v');
+        // A replica says every second how far it is.
+        await sleep(50);
+      }
+      // It comes again on a new connection, which begins with roundtrips.
+      cli('CLIENT', 'KILL', 'TYPE', 'replica');
+      await sleep(1500);
+      await replicated();
+      await client.set('last', 'v');
+      await client.quit();
+      const { documents } = await watch.stop();
+      const redis = documents.filter((d) => d.packetd.protocol === 'redis');
+      assert.deepEqual(
+        redis.filter((d) => d.server.port !== port),
+        [],
+        'the replica is no server here',
+      );
+      const counts = new Map<string, number>();
+      for (const seen of lines(redis)) counts.set(seen, (counts.get(seen) ?? 0) + 1);
+      assert.equal(counts.get('SET OK'), 51);
+      assert.equal(counts.get('PSYNC OK'), 1);
+      assert.deepEqual(
+        [...counts.keys()].filter((seen) => !/ OK$/.test(seen)),
+        [],
+      );
+    } finally {
+      await replica.stop('SIGTERM');
+    }
   });
 });

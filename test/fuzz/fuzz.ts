@@ -20,7 +20,8 @@ import { DEFAULT_DECODER_OPTIONS } from '@packetd/sensor/protocols/decoder';
 import { ExchangePool } from '@packetd/sensor/protocols/exchange';
 import { RecordEncoder } from '@packetd/sensor/protocols/records';
 import { DATAGRAM_PROTOCOLS, PROTOCOL_NAMES, STREAM_PROTOCOLS } from '@packetd/sensor/protocols/registry';
-import { MYSQL, POSTGRESQL, SqlShapes } from '@packetd/sensor/redact/sql';
+import { Escapes, MYSQL, POSTGRESQL, SqlShapes } from '@packetd/sensor/redact/sql';
+import { Charset } from '@packetd/sensor/redact/sql-charset';
 import { type Conversation, captureFiles, conversations } from './seeds.js';
 
 export interface Result {
@@ -246,7 +247,7 @@ export async function entries(): Promise<Map<string, (random: Random, checker: C
   const shapes = [new SqlShapes(POSTGRESQL, 64), new SqlShapes(MYSQL, 64)];
   found.set('sql', (random) => {
     const bytes = mutate(random, random.one(SQL), random.one(SQL));
-    random.one(shapes).shape(bytes, 0, bytes.length);
+    random.one(shapes).shape(bytes, 0, bytes.length, random.one(ESCAPES), random.one(CHARSETS));
   });
   const files = captureFiles();
   const frame = new Frame();
@@ -265,6 +266,8 @@ export async function entries(): Promise<Map<string, (random: Random, checker: C
   return found;
 }
 
+const ESCAPES: readonly Escapes[] = Object.values(Escapes);
+const CHARSETS: readonly Charset[] = Object.values(Charset);
 const SQL = [
   "SELECT a, 'b''c', E'\\'x', $$d$$, $1 FROM t WHERE x IN (1, 2.5e-3) -- end",
   'INSERT INTO `t` VALUES ("a", 0xff, _utf8\'x\') /*! , (1) */ # end',

@@ -93,12 +93,15 @@ const UNKNOWN_STATEMENT = 'STMT_EXECUTE';
 
 /**
  * Says `record` nothing that `whole` does not say? What the connection had agreed on or defined in the lost bytes
- * (database, user, names in HPACK's table, text of a statement) may be absent.
+ * (database, user, names in HPACK's table, text of a statement, how SQL is read) may be absent.
  */
 function saysNoOther(record: unknown, whole: unknown): boolean {
   if (record === whole || record === undefined || record === '' || record === '0' || record === 0)
     return true;
   if (record === UNKNOWN_STATEMENT) return true;
+  // Where literals of SQL end is known no more.
+  if (typeof record === 'string' && record.endsWith('…') && typeof whole === 'string')
+    return whole.startsWith(record.slice(0, -1));
   if (Array.isArray(record) && Array.isArray(whole))
     return record.every((part) => whole.some((other) => plain(part) === plain(other)));
   if (typeof record !== 'object' || record === null || typeof whole !== 'object' || whole === null)

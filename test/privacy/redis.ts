@@ -50,6 +50,11 @@ function resp(): Conversation {
     `-ERR unknown command \`SSET\`, with args beginning with: \`${s.word('backticks')}\` '${s.word('other quotes')}' \r\n`,
   );
   ask(['EVAL', 'x', '0'], `-ERR user_script:1: ${s.word('script error')} in ${s.word('script line')}\r\n`);
+  ask(['EVALSHA', 'f', '0'], `-LOCKED ${s.word('error that a script replies')} is locked\r\n`);
+  ask(
+    ['FT.SEARCH', 'index', s.word('query of a module')],
+    `-Syntax error at offset 0 near ${s.word('error of a module')}\r\n`,
+  );
   ask(['MULTI'], '+OK\r\n');
   ask(['AUTH', s.word('AUTH in MULTI')], '+QUEUED\r\n');
   ask(['SET', 'k', s.word('SET in MULTI')], '+QUEUED\r\n');

@@ -151,6 +151,7 @@ export class JetStreamSource {
       await position.messages?.close();
     }
     await Promise.all(this.loops);
+    await Promise.all(this.positions.map(({ taking }) => taking));
     clearInterval(this.heartbeat);
   }
 
@@ -221,32 +222,31 @@ export class JetStreamSource {
     position.messages = messages;
     // A stop while the pull was made has not seen it.
     if (this.stopped.signal.aborted) await messages.close();
-    const untaken: JsMsg[] = [];
     for await (const message of messages) {
-      if (this.stopped.signal.aborted) untaken.push(message);
-      else if (!position.again(message)) this.take(position, message, await this.decode(message));
+      if (position.again(message)) continue;
+      // Open from now on: one that waits for those before it must not be given to another collector.
+      position.begin(message);
+      health.open.set({ output: position.output.name }, position.open.size);
+      position.taking = position.taking.then(() => this.take(position, message));
     }
-    for (const message of untaken) message.nak(RETURN_MS);
   }
 
-  private take(position: Position, message: JsMsg, batch: Batch | null): void {
+  private async take(position: Position, message: JsMsg): Promise<void> {
     const { output } = position;
+    const give = () => {
+      position.end(message, false);
+      message.nak(RETURN_MS);
+    };
+    if (this.stopped.signal.aborted) return give();
+    const batch = await this.decode(message);
     position.last = message.seq;
-    if (batch === null) return;
-    position.begin(message);
-    health.open.set({ output: output.name }, position.open.size);
+    if (batch === null) return position.end(message, true);
     output
       .write(batch)
-      .then(
-        () => {
-          position.end(message, true);
-          message.ack();
-        },
-        () => {
-          position.end(message, false);
-          message.nak(RETURN_MS);
-        },
-      )
+      .then(() => {
+        position.end(message, true);
+        message.ack();
+      }, give)
       .finally(() => health.open.set({ output: output.name }, position.open.size));
   }
 
@@ -276,6 +276,8 @@ class Position {
   readonly open = new Map<number, JsMsg>();
   /** The newest ones that it has, with the time of the message: a stream made anew begins with the same sequences. */
   private readonly done = new Map<number, number>();
+  /** Resolves when every message that came is with the output. */
+  taking = Promise.resolve();
   /** Of the pull under way. */
   messages: ConsumerMessages | null = null;
   /** Sequence of the last message that was given. */

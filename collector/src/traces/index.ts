@@ -1,6 +1,4 @@
 /** Traces: every record that is sampled becomes a span at an OTLP receiver. */
-import { fromBinary } from '@bufbuild/protobuf';
-import { type RoundTrip, RoundTripSchema } from '@packetd/proto/gen/packetd/v1/roundtrip_pb';
 import { health } from '../health.js';
 import type { Log } from '../log.js';
 import type { Batch, Output } from '../output.js';
@@ -9,7 +7,7 @@ import { GrpcSender } from './grpc.js';
 import { HttpSender } from './http.js';
 import { encodeRequest, type Observed } from './request.js';
 import type { Sender } from './sender.js';
-import { failed, SpanEncoder } from './span.js';
+import { SpanEncoder } from './span.js';
 
 export interface TracesConfig {
   readonly endpoint: string;
@@ -31,10 +29,9 @@ const MAX_BYTES = 1 << 20;
 const MAX_AGE_MS = 200;
 /** Requests under way; further ones wait, as many as the open batches of the source hold. */
 const REQUESTS_AT_ONCE = 4;
-/** Trace ids are compared with the ratio by their last bytes, which are the random ones in every format. */
+/** `SpanEncoder.traceWord` is compared with the ratio. */
 const RATIO_SCALE = 2 ** 32;
-const TRACE_ID_BYTES = 16;
-const MILLISECOND = 1_000_000n;
+const MILLISECOND = 1e6;
 
 /** Spans of a batch that are on their way, and what to call when they are gone. */
 interface Pending extends Observed {
@@ -50,7 +47,7 @@ export class TracesOutput implements Output {
   private readonly closing = new AbortController();
   private readonly open = new Set<() => void>();
   private readonly threshold: number;
-  private readonly slowNano: bigint;
+  private readonly slowNano: number;
   private waiting: Pending[] = [];
   private waitingBytes = 0;
   private timer: NodeJS.Timeout | null = null;
@@ -66,7 +63,7 @@ export class TracesOutput implements Output {
     const Sender = config.protocol === 'grpc' ? GrpcSender : HttpSender;
     this.sender = new Sender(KEY, endpoint, timeoutMs, headers, ca);
     this.threshold = config.sampleRatio * RATIO_SCALE;
-    this.slowNano = BigInt(Math.round(config.slowMs)) * MILLISECOND;
+    this.slowNano = config.slowMs * MILLISECOND;
   }
 
   write(batch: Batch): Promise<void> {
@@ -84,18 +81,14 @@ export class TracesOutput implements Output {
       let sampledOut = 0;
       let unreadable = 0;
       batch.eachRecord((start, end) => {
-        const record = decode(batch.bytes.subarray(start, end));
-        if (record !== null && !this.sampled(record)) {
-          sampledOut++;
-          return;
-        }
-        const span = record === null ? null : this.encoder.encode(record);
-        if (span === null) {
+        if (!this.encoder.read(batch.bytes, start, end)) {
           unreadable++;
-          return;
+        } else if (!this.isSampled()) {
+          sampledOut++;
+        } else {
+          left++;
+          this.add({ span: this.encoder.encode(), observer, done });
         }
-        left++;
-        this.add({ span, observer, done });
       });
       health.records.inc({ output: NAME, result: 'sampled_out' }, sampledOut);
       health.records.inc({ output: NAME, result: 'unreadable' }, unreadable);
@@ -114,13 +107,9 @@ export class TracesOutput implements Output {
   }
 
   /** By trace, so that every collector keeps all spans of one or none. */
-  private sampled(record: RoundTrip): boolean {
-    if (this.threshold >= RATIO_SCALE || failed(record.status)) return true;
-    if (record.durationNano >= this.slowNano) return true;
-    const traceId = record.trace?.traceId;
-    const id = traceId?.length === TRACE_ID_BYTES ? traceId : record.id;
-    const value = ((id[12] << 24) | (id[13] << 16) | (id[14] << 8) | id[15]) >>> 0;
-    return value < this.threshold;
+  private isSampled(): boolean {
+    const { encoder } = this;
+    return encoder.traceWord < this.threshold || encoder.failed || encoder.durationNano >= this.slowNano;
   }
 
   private add(pending: Pending): void {
@@ -171,14 +160,5 @@ export class TracesOutput implements Output {
     }
     this.running--;
     this.slots.shift()?.();
-  }
-}
-
-/** null where the bytes are no record. */
-function decode(bytes: Uint8Array): RoundTrip | null {
-  try {
-    return fromBinary(RoundTripSchema, bytes);
-  } catch {
-    return null;
   }
 }

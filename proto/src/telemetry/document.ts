@@ -7,6 +7,7 @@
 import type { ByteBuffer } from '../byte-buffer.js';
 import { StatusValue } from '../gen/tags.js';
 import { isAddress, putAddress } from './address.js';
+import type { FieldTable } from './fields.js';
 import {
   DATE_TIME_BYTES,
   divideBillion,
@@ -21,15 +22,7 @@ import {
   putText,
   putUnsigned,
 } from './json.js';
-import {
-  DocumentPlan,
-  type EnumText,
-  type FieldTable,
-  type Observer,
-  Op,
-  type Program,
-  QUOTED,
-} from './program.js';
+import { DocumentPlan, type EnumText, type Observer, Op, type Program, QUOTED } from './program.js';
 import { Scanner } from './scanner.js';
 
 export type { Observer } from './program.js';

@@ -7,13 +7,12 @@ import {
   enumNames,
   type FieldKind,
   type FieldSchema,
-  messageSchema,
   type ProtocolSchema,
   protocolSchemas,
   SchemaError,
 } from './compile.js';
-import { FieldTable, READ_BY_KIND, Read } from './program.js';
-import { Scanner, type ScanPlan } from './scanner.js';
+import { RecordPlan } from './plan.js';
+import { Scanner } from './scanner.js';
 
 /** How the value of a label becomes text. */
 type LabelForm =
@@ -173,10 +172,12 @@ export class MetricsReader {
 
   /** Labels that are wanted by the name of the protocol; a protocol without any has none. */
   constructor(wanted: ReadonlyMap<string, readonly LabelSource[]>) {
-    const plan = new MetricsPlan();
+    const plan = new RecordPlan();
     this.durationSlot = plan.envelope('duration_nano');
     this.traceSlot = plan.envelope('trace.trace_id');
-    this.arms = protocolSchemas().map((protocol) => plan.arm(protocol, wanted.get(protocol.name) ?? []));
+    this.arms = protocolSchemas().map((protocol) =>
+      compileArm(plan, protocol, wanted.get(protocol.name) ?? []),
+    );
     this.scanner = new Scanner(plan);
   }
 
@@ -272,77 +273,31 @@ function mix(hash: number, word: number): number {
   return mixed ^ (mixed >>> 15);
 }
 
-/** Tables and slots of the fields that metrics need. */
-class MetricsPlan implements ScanPlan {
-  slots = 0;
-  readonly record = new FieldTable();
-  readonly armSlots: { first: number; end: number }[] = [];
-  private readonly envelopeSlots = new Map<string, number>();
-
-  /** The slot of a field of the record. */
-  envelope(path: string): number {
-    let slot = this.envelopeSlots.get(path);
-    if (slot === undefined) {
-      slot = this.slots++;
-      this.envelopeSlots.set(path, slot);
-      const steps = path.split('.');
-      let table = this.record;
-      let fields = messageSchema('RoundTrip').fields;
-      for (const step of steps.slice(0, -1)) {
-        const { number, type } = fieldOf(fields, step);
-        const nested = table.nested[number] ?? new FieldTable();
-        table.add(number, Read.MESSAGE, -1, false, false, nested);
-        table = nested;
-        fields = messageSchema(type).fields;
-      }
-      this.add(table, fieldOf(fields, steps[steps.length - 1]), slot);
-    }
-    return slot;
-  }
-
-  arm(protocol: ProtocolSchema, labels: readonly LabelSource[]): Arm {
-    // Those of the envelope lie outside of the arm's, which are forgotten when another arm follows.
-    for (const { own, path } of labels) if (!own && path !== '') this.envelope(path);
-    const first = this.slots;
-    const table = new FieldTable();
-    const slots = new Map<string, number>();
-    const slotOf = (field: FieldSchema): number => {
-      let slot = slots.get(field.name);
-      if (slot === undefined) {
-        slot = this.slots++;
-        slots.set(field.name, slot);
-        this.add(table, field, slot);
-      }
-      return slot;
-    };
-    const columns = labels.map(({ own, path, form }) => {
-      const field = own ? fieldOf(protocol.fields, path) : null;
-      const slot = path === '' ? ABSENT : field === null ? this.envelope(path) : slotOf(field);
-      const enumType = field === null ? ENUM_BY_PATH[path] : field.type;
-      return {
-        slot,
-        isBytes: form === 'text' || form === 'hex' || form === 'address',
-        text: textOf(form, enumType, protocol.name),
-      };
-    });
-    const metrics = metricsOf(protocol).map(({ field }) => slotOf(field));
-    this.record.add(protocol.number, Read.ARM, this.armSlots.length, false, false, table);
-    this.armSlots.push({ first, end: this.slots });
-    return { name: protocol.name, columns, metrics };
-  }
-
-  private add(table: FieldTable, field: FieldSchema, slot: number): void {
-    table.add(field.number, READ_BY_KIND[field.kind], slot, field.repeated, field.implicit);
-  }
-}
-
 /** Types of the envelope's enums. */
 const ENUM_BY_PATH: { readonly [path: string]: string } = { status: 'Status', transport: 'Transport' };
 
-function fieldOf(fields: readonly FieldSchema[], name: string): FieldSchema {
-  const field = fields.find((f) => f.name === name);
-  if (field === undefined) throw new SchemaError(`there is no field ${name}`);
-  return field;
+function compileArm(plan: RecordPlan, protocol: ProtocolSchema, labels: readonly LabelSource[]): Arm {
+  // Those of the envelope lie outside of the arm's slots, which are forgotten when another arm follows.
+  for (const { own, path } of labels) if (!own && path !== '') plan.envelope(path);
+  return plan.arm(protocol.number, (table) => {
+    const slots = new Map<string, number>();
+    const slotOf = (field: FieldSchema): number => {
+      const slot = slots.get(field.name) ?? plan.field(table, field);
+      slots.set(field.name, slot);
+      return slot;
+    };
+    const columns = labels.map(({ own, path, form }) => {
+      const field = own ? protocol.fields.find(({ name }) => name === path)! : null;
+      const slot = path === '' ? ABSENT : field === null ? plan.envelope(path) : slotOf(field);
+      return {
+        slot,
+        isBytes: form === 'text' || form === 'hex' || form === 'address',
+        text: textOf(form, field === null ? ENUM_BY_PATH[path] : field.type, protocol.name),
+      };
+    });
+    const metrics = metricsOf(protocol).map(({ field }) => slotOf(field));
+    return { name: protocol.name, columns, metrics };
+  });
 }
 
 function textOf(form: LabelForm, enumType: string, protocol: string): Column['text'] {

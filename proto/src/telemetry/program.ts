@@ -1,7 +1,6 @@
 /**
- * Compiles the schema for the document writer: field tables (field number → how to read it, which slot
- * it fills) for the scanner, and per protocol a linear program that emits the document, with all keys
- * already encoded.
+ * Compiles the schema for the document writer: which fields it reads, and per protocol a linear program that
+ * emits the document, with all keys already encoded.
  *
  * Two conventions keep the programs simple. Every value is followed by a comma, and the end of a group
  * turns the last comma into its brace. And a group is opened by the first value inside it, so that a
@@ -25,96 +24,15 @@ import {
   protocolSchemas,
   SchemaError,
 } from './compile.js';
+import { FieldTable, Read } from './fields.js';
 import { Constants, MAX_INTEGER_BYTES } from './json.js';
+import { RecordPlan } from './plan.js';
 
 /** Who saw the record; an empty name is left out of the document. */
 export interface Observer {
   readonly name: string;
   readonly hostname: string;
   readonly version: string;
-}
-
-/** Highest field number of the schema, because tables are indexed by it. */
-const MAX_FIELD_NUMBER = 4095;
-
-/** How a field is read. The order matters: varints first, then fixed widths, then lengths. */
-export const Read = {
-  NONE: 0,
-  UINT32: 1,
-  INT32: 2,
-  BITS64: 3,
-  BOOL: 4,
-  ZIGZAG32: 5,
-  ZIGZAG64: 6,
-  FIXED64: 7,
-  FIXED32: 8,
-  SFIXED32: 9,
-  BYTES: 10,
-  /** A singular message: its fields have slots of their own. */
-  MESSAGE: 11,
-  /** An arm of the record's `detail`. */
-  ARM: 12,
-} as const;
-
-/** How a field of each kind is read. */
-export const READ_BY_KIND: { readonly [kind in FieldKind]: number } = {
-  string: Read.BYTES,
-  bytes: Read.BYTES,
-  message: Read.BYTES,
-  bool: Read.BOOL,
-  enum: Read.INT32,
-  uint32: Read.UINT32,
-  int32: Read.INT32,
-  uint64: Read.BITS64,
-  int64: Read.BITS64,
-  sint32: Read.ZIGZAG32,
-  sint64: Read.ZIGZAG64,
-  double: Read.FIXED64,
-  fixed64: Read.FIXED64,
-  sfixed64: Read.FIXED64,
-  float: Read.FIXED32,
-  fixed32: Read.FIXED32,
-  sfixed32: Read.SFIXED32,
-};
-
-/** The fields of one message by number. */
-export class FieldTable {
-  read = new Uint8Array(0);
-  repeated = new Uint8Array(0);
-  /** Whether zero and '' mean absent. */
-  implicit = new Uint8Array(0);
-  /** Slot, or the arm's index. */
-  slot = new Int32Array(0);
-  readonly nested: (FieldTable | undefined)[] = [];
-
-  add(
-    number: number,
-    read: number,
-    slot: number,
-    repeated: boolean,
-    implicit: boolean,
-    nested?: FieldTable,
-  ): void {
-    if (number > MAX_FIELD_NUMBER)
-      throw new SchemaError(`field number ${number} is above ${MAX_FIELD_NUMBER}`);
-    if (number >= this.read.length) {
-      const size = number + 1;
-      this.read = grown(this.read, new Uint8Array(size));
-      this.repeated = grown(this.repeated, new Uint8Array(size));
-      this.implicit = grown(this.implicit, new Uint8Array(size));
-      this.slot = grown(this.slot, new Int32Array(size));
-    }
-    this.read[number] = read;
-    this.slot[number] = slot;
-    this.repeated[number] = repeated ? 1 : 0;
-    this.implicit[number] = implicit ? 1 : 0;
-    this.nested[number] = nested;
-  }
-}
-
-export function grown<T extends Uint8Array | Int32Array>(from: T, to: T): T {
-  to.set(from);
-  return to;
 }
 
 /** Instructions of a program. The order matters to `emit`. */
@@ -269,63 +187,23 @@ const OPS_BY_KIND: { readonly [kind in FieldKind]: number } = {
 };
 
 /** Slots, tables and programs of the whole schema. */
-export class DocumentPlan {
-  slots = 0;
-  readonly record = new FieldTable();
+export class DocumentPlan extends RecordPlan {
   readonly keyValue = new FieldTable();
   /** By arm; the last is that of a record without a detail. */
   readonly programs: Program[] = [];
-  /** Slots of an arm: [first, end). */
-  readonly armSlots: { first: number; end: number }[] = [];
-  private readonly observer: Observer | undefined;
-  private readonly envelopeSlots = new Map<string, number>();
+  readonly statusSlot: number;
 
-  constructor(observer: Observer | undefined) {
-    this.observer = observer;
+  constructor(private readonly observer: Observer | undefined) {
+    super();
     for (const field of messageSchema('KeyValue').fields) {
       this.keyValue.add(field.number, Read.BYTES, this.slots++, false, true);
     }
-    for (const field of ENVELOPE) if (field.source !== '') this.envelopeSlot(field);
-    const protocols = protocolSchemas();
-    for (const protocol of protocols) {
-      const first = this.slots;
-      const table = new FieldTable();
-      const program = this.document(table, protocol);
-      this.record.add(protocol.number, Read.ARM, this.programs.length, false, false, table);
-      this.programs.push(program);
-      this.armSlots.push({ first, end: this.slots });
+    for (const { source } of ENVELOPE) if (source !== '') this.envelope(source);
+    this.statusSlot = this.envelope('status');
+    for (const protocol of protocolSchemas()) {
+      this.programs.push(this.arm(protocol.number, (table) => this.document(table, protocol)));
     }
     this.programs.push(this.document(new FieldTable(), undefined));
-  }
-
-  get statusSlot(): number {
-    return this.envelopeSlots.get('status')!;
-  }
-
-  private envelopeSlot({ source, attribute }: EnvelopeField): void {
-    if (this.envelopeSlots.has(source)) return;
-    const path = source.split('.');
-    let table = this.record;
-    let message = 'RoundTrip';
-    for (const [depth, name] of path.entries()) {
-      const field = messageSchema(message).fields.find((f) => f.name === name);
-      if (field === undefined) throw new SchemaError(`${message} has no field ${name} for ${attribute}`);
-      if (depth === path.length - 1) {
-        const slot = this.slots++;
-        this.envelopeSlots.set(source, slot);
-        table.add(field.number, READ_BY_KIND[field.kind], slot, field.repeated, field.implicit);
-      } else {
-        table.nested[field.number] ??= this.inline(table, field);
-        table = table.nested[field.number]!;
-        message = field.type;
-      }
-    }
-  }
-
-  private inline(table: FieldTable, field: FieldSchema): FieldTable {
-    const nested = new FieldTable();
-    table.add(field.number, Read.MESSAGE, -1, false, false, nested);
-    return nested;
   }
 
   private document(table: FieldTable, protocol: ProtocolSchema | undefined): Program {
@@ -362,10 +240,10 @@ export class DocumentPlan {
           program.raw(`${key}${JSON.stringify(node.value)},`);
           break;
         case 'envelope':
-          this.envelope(program, key, node.envelope, protocol);
+          this.envelopeValue(program, key, node.envelope, protocol);
           break;
         case 'field':
-          this.field(program, key, node.field, table, ancestors);
+          this.fieldValue(program, key, node.field, table, ancestors);
           break;
       }
     }
@@ -390,7 +268,7 @@ export class DocumentPlan {
     return this.observer?.[attribute.slice('observer.'.length) as keyof Observer] ?? '';
   }
 
-  private envelope(
+  private envelopeValue(
     program: Program,
     key: string,
     field: EnvelopeField,
@@ -402,12 +280,12 @@ export class DocumentPlan {
       if (value !== '') program.raw(`${key}${JSON.stringify(value)},`);
       return;
     }
-    const slot = this.envelopeSlots.get(field.source)!;
+    const slot = this.envelope(field.source);
     const names = op === Op.ENUM ? enumText(enumTypeOf(field.source), field.form === 'lower_enum') : [];
     program.push(op, slot, keyOf(key, op), 0, names);
   }
 
-  private field(
+  private fieldValue(
     program: Program,
     key: string,
     field: FieldSchema,
@@ -421,8 +299,7 @@ export class DocumentPlan {
       program.push(Op.CLOSE, -1, NO_BYTES);
       return;
     }
-    const slot = this.slots++;
-    table.add(field.number, READ_BY_KIND[field.kind], slot, field.repeated, field.implicit);
+    const slot = this.field(table, field);
     const names = field.kind === 'enum' ? enumText(field.type, false) : [];
     if (isKeyValueList(field)) {
       program.push(Op.ENTRIES, slot, encoder.encode(`${key}{`));

@@ -3,18 +3,11 @@
  * typed arrays: pass 1 of the document writer, and what metrics read. Never reads outside of the range it is given.
  */
 
-import { type FieldTable, grown, Read } from './program.js';
+import { type FieldTable, grown, Read } from './fields.js';
+import type { RecordPlan } from './plan.js';
 
 /** Most elements of all repeated fields of one record; a record with more is malformed. */
 export const MAX_ITEMS = 65_536;
-
-/** Which fields are read into which slots; all others are passed over. */
-export interface ScanPlan {
-  readonly record: FieldTable;
-  readonly slots: number;
-  /** Per arm of the record's `detail` its slots, [first, end). */
-  readonly armSlots: readonly { readonly first: number; readonly end: number }[];
-}
 
 export class Scanner {
   /** A slot is filled when its stamp is the serial of the message being written. */
@@ -39,7 +32,7 @@ export class Scanner {
   private varintLow = 0;
   private varintHigh = 0;
 
-  constructor(plan: ScanPlan) {
+  constructor(plan: RecordPlan) {
     this.record = plan.record;
     this.armSlots = plan.armSlots;
     this.noArm = plan.armSlots.length;

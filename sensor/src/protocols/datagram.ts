@@ -28,6 +28,8 @@ export interface DatagramSink {
 export interface DatagramDecoder {
   /** The payload is packet.bytes[payloadStart, payloadEnd); it may be cut (payloadLength says the whole). */
   datagram(packet: Packet): void;
+  /** Is it the answer to an open request, though `probe` cannot tell so by its content? */
+  awaits(packet: Packet): boolean;
   /** Emits what has waited too long. */
   tick(timeNs: number): void;
   /** The capture ended: emits everything that is open. */

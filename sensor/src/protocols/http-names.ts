@@ -61,6 +61,7 @@ export const Field = {
   CONTENT_ENCODING: 9,
   TRACE: 10,
   SUBPROTOCOL: 11,
+  GRPC_STATUS: 12,
 } as const;
 export type Field = (typeof Field)[keyof typeof Field];
 
@@ -71,6 +72,7 @@ const FIELDS: Readonly<Record<string, Field>> = {
   'user-agent': Field.USER_AGENT,
   'content-type': Field.CONTENT_TYPE,
   upgrade: Field.UPGRADE,
+  'grpc-status': Field.GRPC_STATUS,
   expect: Field.EXPECT,
   referer: Field.URL,
   location: Field.URL,

@@ -18,7 +18,12 @@ type Words = ReturnType<typeof words>;
 /** A name that has one of these in it, separators aside, is a secret. */
 const SECRET_WORDS = words(
   'token secret password passwd passphrase passcode credential session signature apikey accesskey authkey ' +
-    'privatekey sharedkey subscriptionkey functionskey jwt assertion authoriz samlre bearer csrf xsrf authpw',
+    'privatekey sharedkey subscriptionkey functionskey jwt assertion authoriz samlre bearer csrf xsrf authpw ' +
+    'pincode securitycode verificationcode onetimecode securityanswer seedphrase mnemonic ' +
+    // Of persons, cards and accounts.
+    'socialsecurity nationalid nationalinsurance taxid taxnumber passport driverslicen driverlicen drivinglicen ' +
+    'creditcard debitcard cardnum cardcvv cardcvc cardcode cardverification ccnum bankaccount accountnum ' +
+    'acctnum routingnum sortcode',
 );
 
 /** A whole name, separators aside, that is one of these is a secret; in header fields also behind `X-`. */
@@ -58,19 +63,19 @@ export function isSecretHeader(bytes: Uint8Array, start: number, end: number): b
 
 /** Is the name [0, length), in lower case and without separators, a secret's as a whole? */
 export function isSecretName(name: Uint8Array, length: number): boolean {
-  return isWord(name, length, SECRET_NAMES);
+  return isWord(name, 0, length, SECRET_NAMES);
 }
 
-/** Is [0, length) one of the words? */
-export function isWord(name: Uint8Array, length: number, among: Words): boolean {
-  const candidates = length === 0 ? undefined : among[name[0]];
+/** Is [from, end) one of the words? */
+export function isWord(name: Uint8Array, from: number, end: number, among: Words): boolean {
+  const candidates = from === end ? undefined : among[name[from]];
   if (candidates === undefined) return false;
   for (let w = 0; w < candidates.length; w++) {
     const word = candidates[w];
-    if (word.length !== length) continue;
+    if (word.length !== end - from) continue;
     let i = 1;
-    while (i < length && name[i] === word[i]) i++;
-    if (i === length) return true;
+    while (i < word.length && name[from + i] === word[i]) i++;
+    if (i === word.length) return true;
   }
   return false;
 }

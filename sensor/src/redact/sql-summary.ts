@@ -75,8 +75,29 @@ const WITH_BODY = new Set(['FUNCTION', 'PROCEDURE', 'TRIGGER', 'EVENT']);
 /** `SHOW COLUMNS FROM a_table`; other things are shown FROM a database. */
 const SHOWN_OF_TABLE = new Set(['COLUMNS', 'FIELDS', 'INDEX', 'INDEXES', 'KEYS']);
 
+/** Variables that say how statements are read. */
+const READING = new Set([
+  'SQL_MODE',
+  'CHARACTER_SET_CLIENT',
+  'CLIENT_ENCODING',
+  'STANDARD_CONFORMING_STRINGS',
+]);
+/** The same in `SET NAMES x`, `SET CHARACTER SET x`. */
+const SET_READING = new Set(['NAMES', 'CHARACTER', 'CHARSET']);
+
 const decoder = new TextDecoder();
 const encoder = new TextEncoder();
+
+/** `SET SESSION app.x TO`, at the beginning of a statement or behind ALTER ROLE, DATABASE and the like. */
+const CUSTOM_PARAMETER =
+  /((?:^|;)\s*(?:ALTER\s[^;]*?\s)?SET\s+(?:SESSION\s+|LOCAL\s+)?(?:\w+|"[^"]*")\s*\.[^;=]*?(?:=|\sTO\s)\s*)[^;]*/gi;
+
+/** The text without the values of parameters that are the application's own (PostgreSQL manual, section 19.16). */
+export function withoutSettings(text: Uint8Array): Uint8Array {
+  const sql = decoder.decode(text);
+  const without = sql.replace(CUSTOM_PARAMETER, '$1?');
+  return without === sql ? text : encoder.encode(without);
+}
 
 export function describeSql(text: Uint8Array): SqlShape {
   const tokens = decoder.decode(text).match(TOKEN) ?? [];
@@ -84,6 +105,8 @@ export function describeSql(text: Uint8Array): SqlShape {
   const targets: string[] = [];
   let summary = '';
   let last = '';
+  let changesReading = false;
+  for (const statement of statementsOf(tokens)) changesReading ||= isReadingChanged(statement);
   for (const statement of statementsOf(tokens)) {
     const part = summaryOf(statement, targets);
     // A batch of the same is one.
@@ -101,7 +124,24 @@ export function describeSql(text: Uint8Array): SqlShape {
     operationBytes: encoder.encode(operation),
     collection: encoder.encode(targets[0] ?? ''),
     summary: encoder.encode(summary.slice(0, MAX_SUMMARY_CHARACTERS)),
+    changesReading,
   };
+}
+
+function isReadingChanged(statement: readonly string[]): boolean {
+  const words = statement.map((token) => unquote(token).toUpperCase());
+  switch (words[0]) {
+    case 'SET':
+      return words.some(
+        (word, i) => READING.has(word) || (SET_READING.has(word) && (i === 1 || words[i - 1] === ',')),
+      );
+    case 'RESET':
+    case 'DISCARD':
+      return words[1] === 'ALL' || READING.has(words[1]);
+    default:
+      // It names the variable in a literal.
+      return words.includes('SET_CONFIG');
+  }
 }
 
 /** Where the statement's verb is: behind a WITH, or MariaDB's SET STATEMENT … FOR, that of the main statement. */

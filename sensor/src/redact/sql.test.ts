@@ -2,21 +2,23 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import {
-  MAX_TEXT_BYTES,
-  MYSQL,
-  MYSQL_NO_ESCAPES,
-  POSTGRESQL,
-  POSTGRESQL_ESCAPES,
-  type SqlDialect,
-  SqlShapes,
-} from './sql.js';
+import { Escapes, MAX_TEXT_BYTES, MYSQL, POSTGRESQL, type SqlDialect, SqlShapes } from './sql.js';
+import { Charset } from './sql-charset.js';
 
 const decoder = new TextDecoder();
-function shape(dialect: SqlDialect, sql: string) {
-  const bytes = Buffer.from(sql);
-  const { text, operation, collection, summary } = new SqlShapes(dialect).shape(bytes, 0, bytes.length);
-  return [decoder.decode(text), operation, decoder.decode(collection), decoder.decode(summary)];
+const { NO, YES, UNKNOWN } = Escapes;
+/** As the dialect's server reads it by default, where nothing else is said. */
+function shape(
+  dialect: SqlDialect,
+  sql: string | Buffer,
+  escapes: Escapes = dialect === MYSQL ? YES : NO,
+  charset: Charset = Charset.PLAIN,
+) {
+  const bytes = Buffer.from(sql as string);
+  const found = new SqlShapes(dialect).shape(bytes, 0, bytes.length, escapes, charset);
+  return [found.text, found.operation, found.collection, found.summary].map((part) =>
+    typeof part === 'string' ? part : decoder.decode(part),
+  );
 }
 
 const CASES: [
@@ -129,11 +131,48 @@ const CASES: [
 ];
 
 /** What the manuals' grammars say of where a literal ends, and of what is a name. */
-const TEXTS: readonly [dialect: SqlDialect, sql: string, text: string][] = [
+const TEXTS: readonly [dialect: SqlDialect, sql: string, text: string, escapes?: Escapes][] = [
   // A string that goes on in another line keeps its escapes (4.1.2.2).
   [POSTGRESQL, "SELECT E'a'\n'b\\'secret', 5 FROM t", 'SELECT ? FROM t'],
-  [POSTGRESQL_ESCAPES, "SELECT 'it\\'s secret' FROM t", 'SELECT ? FROM t'],
-  [MYSQL_NO_ESCAPES, "SELECT 'C:\\', 'secret' FROM t", 'SELECT ? FROM t'],
+  [POSTGRESQL, "SELECT 'it\\'s secret' FROM t", 'SELECT ? FROM t', YES],
+  [MYSQL, "SELECT 'C:\\', 'secret' FROM t", 'SELECT ? FROM t', NO],
+  // Only PostgreSQL has E'…'.
+  [MYSQL, "SELECT 1 e'C:\\', 'secret' FROM t", 'SELECT ? ? FROM t', NO],
+  // A comment of PostgreSQL ends at a carriage return too (scan.l), one of MySQL does not.
+  [POSTGRESQL, "SELECT a -- it's\r, 'secret' FROM t", 'SELECT a , ? FROM t'],
+  [MYSQL, "SELECT a -- it's\r, 'secret'\n FROM t", 'SELECT a FROM t'],
+  // MariaDB's own executable comment.
+  [MYSQL, "/*M!100100 SET @a = 'secret' */", 'SET @a = ?'],
+  // A server that is too old for an executable comment ends it where another is inside of a string or a comment.
+  [MYSQL, "SELECT 1 /*!99999 , '*/ , 'secret' FROM t", 'SELECT ? , ?…'],
+  [MYSQL, "SELECT 1 /*!99999 , 1 -- */ , 'it\n, secret' FROM t", 'SELECT ? , ?…'],
+  [MYSQL, "SELECT 1 /*!50000 , `*/ , 'secret` */ FROM t", 'SELECT ? , ?…'],
+  [MYSQL, "SELECT 1 /*!50000 /* it's */ , 'secret' */ FROM t", 'SELECT ? , ? FROM t'],
+  // In ANSI_QUOTES "a\\" is a name (11.2); what makes no sense as names is a string with escapes.
+  [MYSQL, `SELECT "a\\", 'secret', "b" FROM t`, 'SELECT ?…'],
+  [MYSQL, `SELECT "{\\"a\\":\\"secret\\"}", 1 FROM t`, 'SELECT ? FROM t'],
+  // From MySQL 9 on $$…$$ is a string; before, $ is part of a name.
+  [MYSQL, "SELECT $$ it's $$, 'secret' FROM t", 'SELECT …'],
+  [MYSQL, 'SELECT $a, b$c FROM t', 'SELECT $a, b$c FROM t'],
+  // In names of PostgreSQL too, behind the first character.
+  // An application's own parameters may be anything (19.16).
+  [POSTGRESQL, 'SET app.token = secret', 'SET app.token = ?'],
+  [
+    POSTGRESQL,
+    'set local "app"."token" to secret, secret2; SELECT 1',
+    'set local "app"."token" to ?; SELECT ?',
+  ],
+  [POSTGRESQL, 'ALTER ROLE r SET app.token TO secret', 'ALTER ROLE r SET app.token TO ?'],
+  [POSTGRESQL, 'SET search_path TO app, public', 'SET search_path TO app, public'],
+  [POSTGRESQL, 'UPDATE t SET a.b = c', 'UPDATE t SET a.b = c'],
+  [POSTGRESQL, "SELECT a$$b, 'secret$$' FROM t", 'SELECT a$$b, ? FROM t'],
+  [POSTGRESQL, "SELECT U&'d!0061t\\' UESCAPE '!', 'secret' FROM t", 'SELECT ? UESCAPE ? FROM t'],
+  [MYSQL, "SELECT x'4D', X'4D', 0x4D, b'01', 0b01, N'secret', n'secret' FROM t", 'SELECT ? FROM t'],
+  [
+    MYSQL,
+    "SELECT _latin1'secret', _utf8mb4 'secret', _binary 0x41 FROM t",
+    'SELECT ?, _utf8mb4 ?, _binary ? FROM t',
+  ],
   [MYSQL, "SELECT 'it\\'s secret' FROM t", 'SELECT ? FROM t'],
   [POSTGRESQL, 'SELECT a FROM "open secret', 'SELECT a FROM ?'],
   [POSTGRESQL, 'SELECT a FROM "open secret""', 'SELECT a FROM ?'],
@@ -163,9 +202,71 @@ const TEXTS: readonly [dialect: SqlDialect, sql: string, text: string][] = [
   ],
   [POSTGRESQL, 'SELECT * FROM (VALUES (1, 2), (3, 4)) v (a, b), u', 'SELECT * FROM (VALUES (?)) v (a, b), u'],
 ];
-for (const [dialect, sql, text] of TEXTS) {
-  test(`the text of ${sql.slice(0, 80)}`, () => assert.equal(shape(dialect, sql)[0], text));
+for (const [dialect, sql, text, escapes] of TEXTS) {
+  test(`the text of ${sql.slice(0, 80)}`, () => assert.equal(shape(dialect, sql, escapes)[0], text));
 }
+
+/**
+ * Characters that end in the byte of a backslash or a backtick: 0x955C and 0x8160 of GBK and cp932, 0xA55C of
+ * Big5. Written in Latin-1.
+ */
+const READINGS: readonly [
+  dialect: SqlDialect,
+  sql: string,
+  escapes: Escapes,
+  charset: Charset,
+  text: string,
+][] = [
+  [MYSQL, "SELECT '\x95\\', 'secret' FROM t", YES, Charset.GBK, 'SELECT ? FROM t'],
+  [MYSQL, "SELECT '\x95\\', 'secret' FROM t", YES, Charset.SJIS, 'SELECT ? FROM t'],
+  [MYSQL, "SELECT '\xa5\\', 'secret' FROM t", YES, Charset.BIG5, 'SELECT ? FROM t'],
+  [MYSQL, "SELECT '\x95\\', 'secret' FROM t", YES, Charset.UNKNOWN, 'SELECT ?…'],
+  // 0x95 leads no character of Big5.
+  [MYSQL, "SELECT '\x95\\' secret' FROM t", YES, Charset.BIG5, 'SELECT ? FROM t'],
+  // The pair is 0xA5A5, and the backslash an escape.
+  [MYSQL, "SELECT '\xa5\xa5\\'secret' FROM t", YES, Charset.GBK, 'SELECT ? FROM t'],
+  [MYSQL, "SELECT '\xa5\xa5\\'secret' FROM t", YES, Charset.UNKNOWN, 'SELECT ? FROM t'],
+  [MYSQL, "SELECT `\x81``, 'secret' FROM t", YES, Charset.PLAIN, 'SELECT ?'],
+  [MYSQL, "SELECT 'C:\\', 'secret' FROM t", UNKNOWN, Charset.PLAIN, 'SELECT ?…'],
+  // `SELECT ? FROM users` or `SELECT ? FROM us?`: no table.
+  [MYSQL, "SELECT 'a\\' FROM us', 'x' FROM users", UNKNOWN, Charset.PLAIN, 'SELECT ? FROM …'],
+  [MYSQL, "SELECT '\\d+\n', 'secret' FROM t", UNKNOWN, Charset.UNKNOWN, 'SELECT ? FROM t'],
+  [POSTGRESQL, "SELECT E'\x95\\', 'secret' FROM t", NO, Charset.SJIS, 'SELECT ? FROM t'],
+  [POSTGRESQL, "SELECT '\x95\\', 'secret' FROM t", NO, Charset.PLAIN, 'SELECT ? FROM t'],
+  [POSTGRESQL, "SELECT 'C:\\', 'secret' FROM t", UNKNOWN, Charset.PLAIN, 'SELECT ?…'],
+  [POSTGRESQL, "SELECT a FROM t WHERE a ~ '^\\d+$'", UNKNOWN, Charset.UNKNOWN, 'SELECT a FROM t WHERE a ~ ?'],
+];
+for (const [dialect, sql, escapes, charset, text] of READINGS) {
+  test(`the text of ${JSON.stringify(sql)}, escapes ${escapes}, character set ${charset}`, () =>
+    assert.equal(shape(dialect, Buffer.from(sql, 'latin1'), escapes, charset)[0], text));
+}
+
+test('a name in backquotes that ends in a character whose last byte is one', () => {
+  const sql = Buffer.from("SELECT `\x81``, 'secret', `b` FROM t", 'latin1');
+  assert.match(shape(MYSQL, sql, YES, Charset.GBK)[0], /^SELECT `.*`, \?, `b` FROM t$/);
+  assert.match(shape(MYSQL, sql, YES, Charset.UNKNOWN)[0], /^SELECT [^s]*…$/);
+});
+
+test('what may change how statements are read', () => {
+  const changes = (dialect: SqlDialect, sql: string) =>
+    new SqlShapes(dialect).shape(Buffer.from(sql), 0, sql.length, YES, Charset.PLAIN).changesReading;
+  for (const [dialect, sql, expected] of [
+    [MYSQL, 'SET NAMES gbk', true],
+    [MYSQL, "/*!40101 SET NAMES 'gbk' */", true],
+    [MYSQL, 'set autocommit=1, names gbk', true],
+    [MYSQL, 'SELECT 1; SET CHARACTER SET gbk', true],
+    [MYSQL, "SET @@session.`sql_mode` = ''", true],
+    [MYSQL, 'SET @a = 1', false],
+    [MYSQL, 'SELECT @@sql_mode, @@character_set_client', false],
+    [MYSQL, 'UPDATE t SET names = 1', false],
+    [POSTGRESQL, "SET client_encoding TO 'SJIS'", true],
+    [POSTGRESQL, "SELECT pg_catalog.set_config('client_encoding', 'SJIS', false)", true],
+    [POSTGRESQL, 'RESET ALL', true],
+    [POSTGRESQL, 'SHOW client_encoding', false],
+  ] as const) {
+    assert.equal(changes(dialect, sql), expected, sql);
+  }
+});
 
 test('a list of values has one text, however long', () => {
   const texts = [2, 500, 20_000].map((rows) => {
@@ -249,7 +350,7 @@ test('a statement seen before is the same object, whatever its literals', () => 
   const shapes = new SqlShapes(POSTGRESQL);
   const [a, b] = ['SELECT * FROM t WHERE a = 1', "SELECT  * FROM t WHERE a = 'x'"].map((sql) => {
     const bytes = Buffer.from(sql);
-    return shapes.shape(bytes, 0, bytes.length);
+    return shapes.shape(bytes, 0, bytes.length, NO, Charset.PLAIN);
   });
   assert.equal(a, b);
 });
@@ -259,8 +360,9 @@ test('a long text is cut and marked', () => {
   assert.ok(Buffer.byteLength(text) <= MAX_TEXT_BYTES + 3 && text.endsWith('…'));
 });
 
-test('nothing between quotes is kept, and nothing throws', () => {
-  const piece = fc.constantFrom(
+/** What a statement may be made of, in Latin-1. */
+const pieces = fc.array(
+  fc.constantFrom(
     "'",
     '"',
     '`',
@@ -280,12 +382,38 @@ test('nothing between quotes is kept, and nothing throws', () => {
     '7',
     '\n',
     'é',
-  );
+    '\x81',
+    '\xa5',
+    '/*!50000',
+    '\\"',
+  ),
+  { maxLength: 40 },
+);
+
+test('nothing between quotes is kept, and nothing throws', () => {
   fc.assert(
-    fc.property(fc.array(piece, { maxLength: 40 }), fc.boolean(), (pieces, mysql) => {
+    fc.property(pieces, fc.boolean(), (pieces, mysql) => {
       const dialect = mysql ? MYSQL : POSTGRESQL;
       const sql = `SELECT 'hunter2' ${pieces.join('')}`;
       assert.ok(!shape(dialect, sql)[0].includes('hunter2'));
+    }),
+    { numRuns: 2000 },
+  );
+});
+
+test('where it is not known how a statement is read, no more is shown than in every way to read it', () => {
+  const charsets = [Charset.PLAIN, Charset.GBK, Charset.BIG5, Charset.SJIS];
+  fc.assert(
+    fc.property(pieces, fc.boolean(), (pieces, mysql) => {
+      const dialect = mysql ? MYSQL : POSTGRESQL;
+      const sql = Buffer.from(pieces.join(''), 'latin1');
+      const shown = shape(dialect, sql, UNKNOWN, Charset.UNKNOWN)[0].replace(/…$/, '');
+      for (const escapes of [NO, YES]) {
+        for (const charset of charsets) {
+          const text = shape(dialect, sql, escapes, charset)[0];
+          assert.ok(text.startsWith(shown), `${JSON.stringify(shown)} of ${JSON.stringify(text)}`);
+        }
+      }
     }),
     { numRuns: 2000 },
   );

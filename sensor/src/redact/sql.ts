@@ -3,29 +3,38 @@
  * comments and closes up blanks and lists. What is known of the result (operation, table, summary) is
  * worked out once and remembered, so a statement that was seen before costs no string and no object.
  *
- * Nothing that was between quotes or digits is ever kept; an unterminated literal hides the rest.
+ * Nothing that was between quotes or digits is ever kept; an unterminated literal hides the rest. Where it is
+ * not sure how the server reads a statement, each way is taken, and only as much is kept as all agree on.
  */
-import { describeSql } from './sql-summary.js';
+import { AMBIGUOUS, Charset, maskTrails } from './sql-charset.js';
+import { describeSql, withoutSettings } from './sql-summary.js';
+
+/** Does `\\` escape in strings? */
+export const Escapes = { NO: 0, YES: 1, UNKNOWN: 2 } as const;
+export type Escapes = (typeof Escapes)[keyof typeof Escapes];
 
 /** Lexical rules of a server. */
 export interface SqlDialect {
-  /** `\'` inside of strings is an escape. */
-  readonly backslashEscapes: boolean;
-  /** `"…"` is a string; otherwise it is an identifier. */
+  /** `SET app.x = y`: applications keep what they like in parameters of their own, a word without quotes too. */
+  readonly customParameters: boolean;
+  /** `E'…'`, in which backslashes always escape. */
+  readonly escapeStrings: boolean;
+  /** `"…"` is a string, or an identifier where sql_mode says so; otherwise it is an identifier. */
   readonly doubleQuotedStrings: boolean;
   readonly backtickIdentifiers: boolean;
-  /** `$tag$…$tag$` */
+  /** `$tag$…$tag$`; of others only newer servers have it. */
   readonly dollarQuotes: boolean;
   /** `# …` to the line's end. */
   readonly hashComments: boolean;
   readonly nestedComments: boolean;
-  /** The text of `/*! … *\/` is executed. */
+  /** The text of `/*! … *\/` and `/*M! … *\/` is executed, by servers that are new enough. */
   readonly executableComments: boolean;
 }
 
 /** PostgreSQL manual, section 4.1. */
 export const POSTGRESQL: SqlDialect = {
-  backslashEscapes: false,
+  customParameters: true,
+  escapeStrings: true,
   doubleQuotedStrings: false,
   backtickIdentifiers: false,
   dollarQuotes: true,
@@ -34,12 +43,10 @@ export const POSTGRESQL: SqlDialect = {
   executableComments: false,
 };
 
-/** With standard_conforming_strings off. */
-export const POSTGRESQL_ESCAPES: SqlDialect = { ...POSTGRESQL, backslashEscapes: true };
-
 /** MySQL reference manual, sections 11.1 and 11.7. */
 export const MYSQL: SqlDialect = {
-  backslashEscapes: true,
+  customParameters: false,
+  escapeStrings: false,
   doubleQuotedStrings: true,
   backtickIdentifiers: true,
   dollarQuotes: false,
@@ -47,9 +54,6 @@ export const MYSQL: SqlDialect = {
   nestedComments: false,
   executableComments: true,
 };
-
-/** With NO_BACKSLASH_ESCAPES in sql_mode. */
-export const MYSQL_NO_ESCAPES: SqlDialect = { ...MYSQL, backslashEscapes: false };
 
 /** What is known of one statement text; bytes are UTF-8 without literals. */
 export interface SqlShape {
@@ -62,6 +66,14 @@ export interface SqlShape {
   readonly collection: Uint8Array;
   /** `SELECT users orders`, at most 255 characters. */
   readonly summary: Uint8Array;
+  /** It may change how the server reads what comes next. */
+  readonly changesReading: boolean;
+}
+
+/** A shape, and the text that has it. */
+interface Known {
+  readonly text: Uint8Array;
+  readonly shape: SqlShape;
 }
 
 /** Longest sanitised text that is kept. */
@@ -78,6 +90,7 @@ const NO_ROW = -1;
 const Byte = {
   TAB: 0x09,
   LF: 0x0a,
+  CR: 0x0d,
   SPACE: 0x20,
   EXCLAMATION: 0x21,
   DOUBLE_QUOTE: 0x22,
@@ -98,6 +111,7 @@ const Byte = {
   EQUALS: 0x3d,
   LESS: 0x3c,
   GREATER: 0x3e,
+  M: 0x4d,
   BACKSLASH: 0x5c,
   UNDERSCORE: 0x5f,
   BACKTICK: 0x60,
@@ -118,12 +132,26 @@ const [TRUE, FALSE, VALUES, ROW] = ['true', 'false', 'values', 'row'].map((word)
 
 const ELLIPSIS = new TextEncoder().encode('…');
 const scratch = new Uint8Array(MAX_TEXT_BYTES + ELLIPSIS.length);
+/** What the readings so far agree on. */
+const agreed = new Uint8Array(scratch.length);
+/** A statement in another character set. */
+const masked = new Uint8Array(MAX_SCANNED_BYTES);
+
+/** What was met that not every server reads in the same way. */
+const Doubt = { BACKSLASH: 1, BACKSLASH_IN_DOUBLE_QUOTES: 2, DOLLAR_QUOTE: 4 } as const;
 
 export class SqlShapes {
-  private readonly shapes = new Map<number, SqlShape>();
+  private readonly shapes = new Map<number, Known>();
   private length = 0;
+  /** Length of what the readings agree on; -1 where there was one only. */
+  private agreedLength = -1;
+  private disagree = false;
   /** Inside of an executable comment. */
   private executable = false;
+  /** All of `Doubt` that was met in the statement. */
+  private doubts = 0;
+  /** It was looked through to its end, and read like this it could not be executed. */
+  private impossible = false;
 
   constructor(
     private readonly dialect: SqlDialect,
@@ -131,8 +159,31 @@ export class SqlShapes {
   ) {}
 
   /** The shape of the statement in [start, end). Never throws. */
-  shape(bytes: Uint8Array, start: number, end: number): SqlShape {
-    this.sanitise(bytes, start, Math.min(end, start + MAX_SCANNED_BYTES), end - start > MAX_SCANNED_BYTES);
+  shape(bytes: Uint8Array, start: number, end: number, escapes: Escapes, charset: Charset): SqlShape {
+    const stop = Math.min(end, start + MAX_SCANNED_BYTES);
+    const cut = stop < end;
+    this.agreedLength = -1;
+    this.disagree = false;
+    if (charset === Charset.PLAIN || !maskTrails(charset, bytes, start, stop, masked)) {
+      this.read(bytes, start, stop, cut, escapes);
+    } else this.read(masked, 0, stop - start, cut, escapes);
+    if (charset === Charset.UNKNOWN) {
+      for (const each of AMBIGUOUS) {
+        if (!maskTrails(each, bytes, start, stop, masked)) continue;
+        this.agree();
+        this.read(masked, 0, stop - start, cut, escapes);
+      }
+    }
+    if (this.agreedLength >= 0) {
+      this.agree();
+      this.restore();
+      if (this.disagree) {
+        // Half a word is none.
+        let to = this.length;
+        while (to > 0 && KINDS[scratch[to - 1]] >= Kind.WORD) to--;
+        this.length = cutText(to);
+      }
+    }
     const { length } = this;
     let h0 = length;
     let h1 = 0x1b873593;
@@ -142,15 +193,77 @@ export class SqlShapes {
     }
     const key = (h0 >>> 0) * 0x200000 + (h1 >>> 11);
     const known = this.shapes.get(key);
-    if (known !== undefined && isScratch(known.text, length)) return known;
-    const shape = describeSql(scratch.slice(0, length));
+    if (known !== undefined && isScratch(known.text, length)) return known.shape;
+    const text = scratch.slice(0, length);
+    const shape = describeSql(this.dialect.customParameters ? withoutSettings(text) : text);
     if (this.shapes.size >= this.maxCached) this.shapes.clear();
-    this.shapes.set(key, shape);
+    this.shapes.set(key, { text, shape });
     return shape;
   }
 
-  /** Writes the text without literals into `scratch`. */
-  private sanitise(bytes: Uint8Array, start: number, end: number, cut: boolean): void {
+  /** In every way that a server may read it whose character set is known. */
+  private read(bytes: Uint8Array, start: number, end: number, cut: boolean, escapes: Escapes): void {
+    const { dollarQuotes } = this.dialect;
+    this.doubts = 0;
+    this.readStrings(bytes, start, end, cut, escapes, dollarQuotes);
+    if (dollarQuotes || (this.doubts & Doubt.DOLLAR_QUOTE) === 0) return;
+    this.agree();
+    this.readStrings(bytes, start, end, cut, escapes, true);
+  }
+
+  private readStrings(
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    cut: boolean,
+    escapes: Escapes,
+    dollarQuotes: boolean,
+  ): void {
+    const escaped = escapes !== Escapes.NO;
+    this.sanitise(bytes, start, end, cut, escaped, escaped, dollarQuotes);
+    if (this.doubts === 0) return;
+    if (escapes === Escapes.UNKNOWN && (this.doubts & Doubt.BACKSLASH) !== 0) {
+      this.agree();
+      this.sanitise(bytes, start, end, cut, false, false, dollarQuotes);
+    }
+    if (!escaped || (this.doubts & Doubt.BACKSLASH_IN_DOUBLE_QUOTES) === 0) return;
+    // With ANSI_QUOTES "…" is an identifier, without escapes. That is rare, as are backslashes in those: what
+    // makes no sense so was meant otherwise.
+    this.agree();
+    this.sanitise(bytes, start, end, cut, true, false, dollarQuotes);
+    if (this.impossible) this.restore();
+  }
+
+  /** What this reading and those before have in front is what may be shown under each of them. */
+  private agree(): void {
+    const { length } = this;
+    if (this.agreedLength < 0) {
+      agreed.set(scratch.subarray(0, length));
+      this.agreedLength = length;
+      return;
+    }
+    let same = 0;
+    while (same < length && same < this.agreedLength && scratch[same] === agreed[same]) same++;
+    if (same === length && same === this.agreedLength) return;
+    this.agreedLength = same;
+    this.disagree = true;
+  }
+
+  private restore(): void {
+    scratch.set(agreed.subarray(0, this.agreedLength));
+    this.length = this.agreedLength;
+  }
+
+  /** Writes the text without literals into `scratch`, read in one way. */
+  private sanitise(
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    cut: boolean,
+    escapes: boolean,
+    escapesInDoubleQuotes: boolean,
+    dollarQuotes: boolean,
+  ): void {
     const { dialect } = this;
     let at = start;
     let to = 0;
@@ -161,7 +274,9 @@ export class SqlShapes {
     /** Where the last statement, and the one before it, begin in the text. */
     let statement = 0;
     let before = -1;
+    let nonsense = false;
     this.executable = false;
+    skipped = 0;
     while (at < end && to < MAX_TEXT_BYTES - 2) {
       const byte = bytes[at];
       const kind = KINDS[byte];
@@ -173,6 +288,8 @@ export class SqlShapes {
       const commentEnd = this.comment(bytes, at, end);
       if (commentEnd > at) {
         blank = to > 0;
+        const inside = byte === Byte.SLASH ? commentEnd - 2 : commentEnd;
+        if (this.executable && closesComment(bytes, at + 2, inside)) break;
         at = commentEnd;
         continue;
       }
@@ -195,9 +312,10 @@ export class SqlShapes {
         while (at < end && (KINDS[bytes[at]] >= Kind.WORD || bytes[at] === Byte.DOLLAR)) at++;
         const quoted = prefixedString(bytes, from, at, end, dialect);
         if (quoted >= 0) {
-          const escapes = dialect.backslashEscapes || (bytes[from] | 0x20) === 0x65;
-          at = skipContinued(bytes, quoted, end, escapes);
+          const isEscaped = dialect.escapeStrings && (bytes[from] | 0x20) === 0x65;
+          at = skipContinued(bytes, quoted, end, escapes || isEscaped);
           to = literal(to);
+          if (this.executable && closesComment(bytes, quoted, at)) break;
           continue;
         }
         const size = at - from;
@@ -224,12 +342,20 @@ export class SqlShapes {
         continue;
       }
       if (byte === Byte.QUOTE || (byte === Byte.DOUBLE_QUOTE && dialect.doubleQuotedStrings)) {
-        at = skipString(bytes, at, end, dialect.backslashEscapes);
+        const from = at;
+        at = skipString(bytes, at, end, byte === Byte.QUOTE ? escapes : escapesInDoubleQuotes);
         to = literal(to);
+        if (isOpen) nonsense = true;
+        if (this.executable && closesComment(bytes, from, at)) break;
         continue;
       }
       if (byte === Byte.DOUBLE_QUOTE || (byte === Byte.BACKTICK && dialect.backtickIdentifiers)) {
         const stop = skipString(bytes, at, end, false);
+        if (isOpen) nonsense = true;
+        if (this.executable && closesComment(bytes, at, stop)) {
+          to = literal(to);
+          break;
+        }
         if (isOpen || stop - at > MAX_NAME_BYTES) {
           // No name: it is open, or too long for one.
           at = stop;
@@ -241,11 +367,14 @@ export class SqlShapes {
         continue;
       }
       if (byte === Byte.DOLLAR) {
-        const stop = dialect.dollarQuotes ? skipDollarQuote(bytes, at, end) : at;
-        if (stop > at) {
-          at = stop;
-          to = literal(to);
-          continue;
+        const tag = dollarTagEnd(bytes, at, end);
+        if (tag > at) {
+          if (dollarQuotes) {
+            at = skipDollarQuote(bytes, at, tag, end);
+            to = literal(to);
+            continue;
+          }
+          skipped |= Doubt.DOLLAR_QUOTE;
         }
         // A parameter: $1.
         scratch[to++] = byte;
@@ -255,6 +384,7 @@ export class SqlShapes {
       }
       scratch[to++] = byte;
       at++;
+      if (byte === Byte.BACKSLASH) nonsense = true;
       if (byte === Byte.OPEN) depth++;
       else if (byte === Byte.CLOSE) {
         depth--;
@@ -271,13 +401,9 @@ export class SqlShapes {
     }
     if (before >= 0 && isRepeated(before, statement, to, Byte.SEMICOLON)) to = statement;
     if (firstRow >= 0) to = firstRow;
-    if (at < end || cut) {
-      while (to > 0 && (scratch[to - 1] & 0xc0) === 0x80) to--;
-      if (to > 0 && scratch[to - 1] >= 0xc0) to--;
-      scratch.set(ELLIPSIS, to);
-      to += ELLIPSIS.length;
-    }
-    this.length = to;
+    this.doubts |= skipped;
+    this.impossible = nonsense && at >= end && !cut;
+    this.length = at < end || cut ? cutText(to) : to;
   }
 
   /** Position behind a comment that begins at `at`, or `at`. */
@@ -289,13 +415,14 @@ export class SqlShapes {
         // MySQL wants a blank behind.
         if (next !== Byte.DASH) return at;
         if (dialect.hashComments && at + 2 < end && KINDS[bytes[at + 2]] !== Kind.BLANK) return at;
-        return lineEnd(bytes, at, end);
+        return lineEnd(bytes, at, end, !dialect.hashComments);
       case Byte.HASH:
-        return dialect.hashComments ? lineEnd(bytes, at, end) : at;
+        return dialect.hashComments ? lineEnd(bytes, at, end, false) : at;
       case Byte.SLASH: {
         if (next !== Byte.STAR) return at;
-        if (dialect.executableComments && at + 2 < end && bytes[at + 2] === Byte.EXCLAMATION) {
-          let from = at + 3;
+        const mark = at + 3 < end && bytes[at + 2] === Byte.M ? at + 3 : at + 2;
+        if (dialect.executableComments && mark < end && bytes[mark] === Byte.EXCLAMATION) {
+          let from = mark + 1;
           while (from < end && KINDS[bytes[from]] === Kind.DIGIT) from++;
           this.executable = true;
           return from;
@@ -410,6 +537,8 @@ function prefixedString(
 
 /** The quoted text that was skipped last never ended. */
 let isOpen = false;
+/** Sum of `Doubt` over what was skipped. */
+let skipped = 0;
 
 /** Position behind the quoted text at `at`, whose quote is doubled inside; `end` where it never ends. */
 function skipString(bytes: Uint8Array, at: number, end: number, escapes: boolean): number {
@@ -417,8 +546,11 @@ function skipString(bytes: Uint8Array, at: number, end: number, escapes: boolean
   isOpen = false;
   for (let i = at + 1; i < end; i++) {
     const byte = bytes[i];
-    if (byte === Byte.BACKSLASH && escapes) i++;
-    else if (byte === quote) {
+    if (byte === Byte.BACKSLASH) {
+      skipped |=
+        quote === Byte.DOUBLE_QUOTE ? Doubt.BACKSLASH | Doubt.BACKSLASH_IN_DOUBLE_QUOTES : Doubt.BACKSLASH;
+      if (escapes) i++;
+    } else if (byte === quote) {
       if (i + 1 < end && bytes[i + 1] === quote) i++;
       else return i + 1;
     }
@@ -463,14 +595,18 @@ function skipNumber(bytes: Uint8Array, at: number, end: number): number {
   return i;
 }
 
-/** Position behind `$tag$…$tag$`, or `at` where it is none. */
-function skipDollarQuote(bytes: Uint8Array, at: number, end: number): number {
+/** Position behind the `$tag$` that begins at `at`, or `at` where there is none. */
+function dollarTagEnd(bytes: Uint8Array, at: number, end: number): number {
   let i = at + 1;
   if (i < end && KINDS[bytes[i]] === Kind.DIGIT) return at;
   while (i < end && KINDS[bytes[i]] >= Kind.WORD) i++;
-  if (i >= end || bytes[i] !== Byte.DOLLAR) return at;
-  const size = i + 1 - at;
-  for (let j = i + 1; j + size <= end; j++) {
+  return i < end && bytes[i] === Byte.DOLLAR ? i + 1 : at;
+}
+
+/** Position behind the quotation that [at, tag) begins and ends. */
+function skipDollarQuote(bytes: Uint8Array, at: number, tag: number, end: number): number {
+  const size = tag - at;
+  for (let j = tag; j + size <= end; j++) {
     if (bytes[j] !== Byte.DOLLAR) continue;
     let k = 1;
     while (k < size && bytes[j + k] === bytes[at + k]) k++;
@@ -479,9 +615,28 @@ function skipDollarQuote(bytes: Uint8Array, at: number, end: number): number {
   return end;
 }
 
-function lineEnd(bytes: Uint8Array, at: number, end: number): number {
-  const stop = bytes.indexOf(Byte.LF, at);
-  return stop < 0 || stop >= end ? end : stop + 1;
+function lineEnd(bytes: Uint8Array, at: number, end: number, orReturn: boolean): number {
+  let i = at;
+  while (i < end && bytes[i] !== Byte.LF && !(orReturn && bytes[i] === Byte.CR)) i++;
+  return Math.min(end, i + 1);
+}
+
+/**
+ * There is the end of a comment in [from, to): for a server that is too old for the executable comment around it,
+ * that ended here.
+ */
+function closesComment(bytes: Uint8Array, from: number, to: number): boolean {
+  for (let i = from; i + 1 < to; i++) if (bytes[i] === Byte.STAR && bytes[i + 1] === Byte.SLASH) return true;
+  return false;
+}
+
+/** Marks the text as cut at `to`, or where the character ends that is there. */
+function cutText(to: number): number {
+  let at = to;
+  while (at > 0 && (scratch[at - 1] & 0xc0) === 0x80) at--;
+  if (at > 0 && scratch[at - 1] >= 0xc0) at--;
+  scratch.set(ELLIPSIS, at);
+  return at + ELLIPSIS.length;
 }
 
 function blockEnd(bytes: Uint8Array, at: number, end: number, nested: boolean): number {

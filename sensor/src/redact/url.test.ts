@@ -43,10 +43,24 @@ const QUERIES: [query: string, expected: string][] = [
   ['u=https%3A%2F%2Fjoe%3Ap%40h%2Fx', 'u=https%3A%2F%2F[redacted]%40h%2Fx'],
   ['u=https://h&mail=joe@example.com', 'u=https://h&mail=joe@example.com'],
   ['q={"password":"p"}&a=1', 'q=[redacted]&a=1'],
+  ['q={"cardCvv":"1"}&r={"user":{"ssn":1}}&t=1', 'q=[redacted]&r=[redacted]&t=1'],
+  ['q=%7B%22iban%22%3A1%7D', 'q=[redacted]'],
+  ['q={"class":"cvvx","urban":1,"assn":2}', 'q={"class":"cvvx","urban":1,"assn":2}'],
   ['q=%7B%22password%22%3A%22p%22%7D', 'q=[redacted]'],
   ['q={"page":1}&r=[1,2]', 'q={"page":1}&r=[1,2]'],
   ['id=eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln&a=1', 'id=[redacted]&a=1'],
   ['cursor=eyJpZCI6MX0', 'cursor=eyJpZCI6MX0'],
+  // What of persons and cards must not be stored or shown (PCI DSS 3.3 and 3.4), and one-time codes.
+  ...'ssn user_ssn customerSsn card_number cardNumber card%5Bnumber%5D cardno creditCardNo cvv cvv2 card-cvv CVC pan iban'
+    .split(' ')
+    .map((name): [string, string] => [`a=1&${name}=v`, `a=1&${name}=[redacted]`]),
+  ...'pin card_pin otp user%5Bpass%5D loginPwd passcode pin_code taxId passportNo account_number sort-code'
+    .split(' ')
+    .map((name): [string, string] => [`${name}=v`, `${name}=[redacted]`]),
+  [
+    'className=a&panel=b&spinner=c&company=d&card=e&discard=f&japan=g&lupin=h&caliban=i&pinned=j',
+    'className=a&panel=b&spinner=c&company=d&card=e&discard=f&japan=g&lupin=h&caliban=i&pinned=j',
+  ],
   ['_csrf=c&a=100%', '_csrf=[redacted]&a=100%'],
 ];
 for (const [query, expected] of QUERIES) {

@@ -8,7 +8,10 @@ import { hasSecretWord, isJwt, isSecretName, isSeparator, isWord, REDACTED, word
 const REDACTED_BYTES = Buffer.from(REDACTED, 'latin1');
 
 /** Parameters that are secrets beyond the names that headers have: one-time secrets of OAuth (RFC 6749 section 10.12). */
-const SECRET_PARAMETERS = words('code state nonce');
+const SECRET_PARAMETERS = words('code state nonce cardno ccno accountno');
+
+/** What makes a secret of a name as one of its parts: `user[pass]`, `card-cvv`, `customerSsn`. */
+const SECRET_PARTS = words('pass pwd pw pin otp totp hmac ssn cvv cvv2 cvc cvc2 cvn csc ccn pan iban');
 
 /** Longest parameter name that is looked at; a longer one is taken for a secret. */
 const MAX_NAME_BYTES = 256;
@@ -18,6 +21,8 @@ const normal = new Uint8Array(MAX_NAME_BYTES);
 export function isSecretParameter(bytes: Uint8Array, start: number, end: number): boolean {
   if (end - start > MAX_NAME_BYTES) return true;
   let length = 0;
+  let part = 0;
+  let wasLower = false;
   for (let i = start; i < end; i++) {
     let byte = bytes[i];
     if (byte === 0x25 && i + 2 < end) {
@@ -28,13 +33,25 @@ export function isSecretParameter(bytes: Uint8Array, start: number, end: number)
         i += 2;
       }
     }
-    if (isSeparator(byte) || byte === 0x2b) continue;
-    normal[length++] = byte >= 0x41 && byte <= 0x5a ? byte | 0x20 : byte;
+    const separates = isSeparator(byte) || byte === 0x2b;
+    const isUpper = byte >= 0x41 && byte <= 0x5a;
+    if (separates || (isUpper && wasLower)) {
+      if (isWord(normal, part, length, SECRET_PARTS)) return true;
+      part = length;
+    }
+    wasLower = !separates && !isUpper;
+    if (!separates) normal[length++] = isUpper ? byte | 0x20 : byte;
   }
   return (
-    isWord(normal, length, SECRET_PARAMETERS) || isSecretName(normal, length) || hasSecretWord(normal, length)
+    isWord(normal, part, length, SECRET_PARTS) ||
+    isWord(normal, 0, length, SECRET_PARAMETERS) ||
+    isSecretName(normal, length) ||
+    hasSecretWord(normal, length)
   );
 }
+
+/** Those that are hardly words of a value. */
+const SECRET_KEYS = words('pwd otp totp hmac ssn cvv cvv2 cvc cvc2 cvn iban');
 
 /** Which part of a URL the bytes are. */
 const Part = { QUERY: 0, PATH: 1, URL: 2 } as const;
@@ -275,16 +292,30 @@ function opensStructure(bytes: Uint8Array, at: number, end: number): boolean {
   return character === OPEN_BRACE || character === OPEN_BRACKET;
 }
 
-/** Has [start, end), decoded, a secret's word in it? */
+/** Has [start, end), decoded, a secret's word in it, or its name as a part of one? */
 function hasSecret(bytes: Uint8Array, start: number, end: number): boolean {
   if (end - start > MAX_VALUE_BYTES) return true;
   let length = 0;
+  let part = 0;
+  let wasLower = false;
   for (let at = start; at < end; at += width) {
     read(bytes, at, end);
+    const isUpper = character >= 0x41 && character <= 0x5a;
+    const isName = isUpper || isLowerOrDigit(character);
+    if (!isName || (isUpper && wasLower)) {
+      if (isWord(valueText, part, length, SECRET_KEYS)) return true;
+      part = length;
+    }
+    wasLower = isName && !isUpper;
     if (isSeparator(character)) continue;
-    valueText[length++] = character >= 0x41 && character <= 0x5a ? character | 0x20 : character;
+    valueText[length++] = isUpper ? character | 0x20 : character;
+    if (!isName) part = length;
   }
-  return hasSecretWord(valueText, length);
+  return isWord(valueText, part, length, SECRET_KEYS) || hasSecretWord(valueText, length);
+}
+
+function isLowerOrDigit(byte: number): boolean {
+  return (byte >= 0x61 && byte <= 0x7a) || (byte >= 0x30 && byte <= 0x39);
 }
 
 function hex(byte: number): number {

@@ -507,7 +507,7 @@ const REPLY_TEXTS: readonly (readonly [string, string])[] = [
   ],
   [
     "PRECONDITION_FAILED - invalid arg 'x-queue-mode' for queue 'zz' in vhost '/': \"unsupported queue mode 'hunter2'\"",
-    "PRECONDITION_FAILED - invalid arg 'x-queue-mode' for queue 'zz' in vhost '/': \"unsupported queue ?\"",
+    "PRECONDITION_FAILED - invalid arg 'x-queue-mode' for queue 'zz' in vhost '/': \"unsupported queue mode '?'\"",
   ],
   [
     "PRECONDITION_FAILED - invalid arg 'x-max-length' for queue 'zz' in vhost '/': \"expected integer, got longstr\"",
@@ -515,12 +515,43 @@ const REPLY_TEXTS: readonly (readonly [string, string])[] = [
   ],
   [
     'PRECONDITION_FAILED - Invalid x-match field value <<"hunter2">>; expected all, any, all-with-x, or any-with-x',
-    'PRECONDITION_FAILED - Invalid x-match field value <<"?">>; expected all, any, all-with-x, or any-with-x',
+    'PRECONDITION_FAILED - Invalid x-match field value <<?>>; expected all, any, all-with-x, or any-with-x',
   ],
   [
     'PRECONDITION_FAILED - Invalid x-match field value <<"hunter2',
-    'PRECONDITION_FAILED - Invalid x-match field value <<"?',
+    'PRECONDITION_FAILED - Invalid x-match field value <<?',
   ],
+  ["COMMAND_INVALID - unknown exchange type 'hunter2'", "COMMAND_INVALID - unknown exchange type '?'"],
+  [
+    "COMMAND_INVALID - unknown exchange type 'a' user 'hunter2'",
+    "COMMAND_INVALID - unknown exchange type '?'",
+  ],
+  [
+    "PRECONDITION_FAILED - inequivalent arg 'type' for exchange 'e' in vhost '/': received 'hunter2' but current is 'direct'",
+    "PRECONDITION_FAILED - inequivalent arg 'type' for exchange 'e' in vhost '/': received '?'",
+  ],
+  [
+    'PRECONDITION_FAILED - invalid expiration \'hunter2\': {leftover_string,"hunter2"}',
+    "PRECONDITION_FAILED - invalid expiration '?': {?}",
+  ],
+  [
+    "PRECONDITION_FAILED - user_id property set to 'hunter2' but authenticated user was 'guest'",
+    "PRECONDITION_FAILED - user_id property set to '?'",
+  ],
+  [
+    'FRAME_ERROR - type 1, first 16 octets = <<"hunter2">>: {invalid_frame_end_marker,65}',
+    'FRAME_ERROR - type 1, first 16 octets = ?',
+  ],
+  ['PRECONDITION_FAILED - invalid message: {error,"hunter2"}', 'PRECONDITION_FAILED - invalid message: ?'],
+  [
+    "ACCESS_REFUSED - queue name 'amq.x' contains reserved prefix 'amq.*'",
+    "ACCESS_REFUSED - queue name 'amq.x' contains reserved prefix 'amq.*'",
+  ],
+  [
+    "NOT_ALLOWED - access to vhost 'v' refused for user 'u': vhost 'v' is down",
+    "NOT_ALLOWED - access to vhost 'v' refused for user 'u': vhost 'v' is down",
+  ],
+  ["NOT_FOUND - queue 'open", "NOT_FOUND - queue 'open"],
 ];
 
 test('the text of a Close has no values of arguments', () => {

@@ -1,8 +1,9 @@
 /** Writes what methods say into an exchange. */
-import { AmqpTag, encodeString, RoundTripTag, WireWriter } from '@packetd/proto';
+import { AmqpTag, encodeString, RoundTripTag } from '@packetd/proto';
 import type { Exchange } from '../exchange.js';
 import type { Arguments } from './arguments.js';
 import { type Consumer, NO_BYTES } from './channel.js';
+import { sanitiseReplyText } from './reply-text.js';
 import { Kind, type Method, replyCodeName } from './wire.js';
 
 const MAX_NAME_BYTES = 3 * 256;
@@ -81,54 +82,9 @@ export function writeMessageDestination(
 
 export function writeReply(exchange: Exchange, args: Arguments, bytes: Uint8Array): void {
   exchange.detail.uintNonZero(AmqpTag.replyCode, args.replyCode);
-  writeReplyText(exchange, bytes, args.textStart, args.textEnd);
+  const text = sanitiseReplyText(bytes, args.textStart, args.textEnd);
+  writeText(exchange, AmqpTag.replyText, text, 0, text.length);
   exchange.errorType(replyCodeName(args.replyCode));
-}
-
-/**
- * What stands before and behind the value of an argument or property in RabbitMQ's texts: `… received the
- * value '…' of type '…'`, `invalid arg 'x' …: {value_negative,…}` or `"unsupported queue mode '…'"`, `Invalid
- * x-match field value <<"…">>`, `invalid expiration '…': …`, `user_id property set to '…' but …`.
- */
-const VALUES: readonly (readonly [Uint8Array, Uint8Array])[] = (
-  [
-    ["the value '", "'"],
-    ["': {", '}'],
-    ['"unsupported queue ', '"'],
-    ['<<"', '">>'],
-    ["invalid expiration '", "'"],
-    ["property set to '", "'"],
-  ] as const
-).map(([before, behind]) => [Buffer.from(before, 'latin1'), Buffer.from(behind, 'latin1')]);
-const UNKNOWN = Buffer.from('?', 'latin1');
-const replyText = new WireWriter(512);
-
-/** Names of what an exception is about stay; values, up to the last of what ends them, do not. */
-function writeReplyText(exchange: Exchange, bytes: Uint8Array, start: number, end: number): void {
-  for (const [before, behind] of VALUES) {
-    const found = indexOf(before, bytes, start, end);
-    if (found < 0) continue;
-    const value = found + before.length;
-    let stop = end - behind.length;
-    while (stop >= value && indexOf(behind, bytes, stop, stop + behind.length) < 0) stop--;
-    replyText.reset();
-    replyText.raw(bytes, start, value);
-    replyText.raw(UNKNOWN);
-    // A value without its end is the rest.
-    if (stop >= value) replyText.raw(bytes, stop, end);
-    writeText(exchange, AmqpTag.replyText, replyText.bytes, 0, replyText.length);
-    return;
-  }
-  writeText(exchange, AmqpTag.replyText, bytes, start, end);
-}
-
-function indexOf(text: Uint8Array, bytes: Uint8Array, start: number, end: number): number {
-  for (let at = start; at + text.length <= end; at++) {
-    let i = 0;
-    while (i < text.length && bytes[at + i] === text[i]) i++;
-    if (i === text.length) return at;
-  }
-  return -1;
 }
 
 export function writeText(

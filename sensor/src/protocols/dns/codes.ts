@@ -138,8 +138,9 @@ export function typeName(type: number): CodeName {
   return known;
 }
 
+/** Assigned, or for private use (RFC 6895 section 3.1). */
 export function isKnownType(type: number): boolean {
-  return TYPE_NAMES[type] !== undefined;
+  return TYPE_NAMES[type] !== undefined || (type >= 0xff00 && type < 0xffff);
 }
 
 /** Assigned classes as fields of the question and of an answer; others are CLASS123 (RFC 3597 section 5). */

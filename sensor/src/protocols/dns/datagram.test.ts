@@ -115,19 +115,33 @@ test('a query that is sent again is counted on the first', () => {
   assert.deepEqual(d.packets, [[3, 1]]);
 });
 
-test('a packet that is captured twice is one packet', () => {
+test('a packet that is captured on two interfaces is one packet', () => {
   const d = new Datagrams()
-    .send(CLIENT, SERVER, q(), 1)
-    .send(CLIENT, SERVER, q(), 1.01)
-    .send(SERVER, CLIENT, r(), 1.3)
-    .send(SERVER, CLIENT, r(), 1.31)
-    .send(CLIENT, SERVER, q(), 1.32);
+    .send(CLIENT, SERVER, q(), 1, 0, 1)
+    .send(CLIENT, SERVER, q(), 1.01, 0, 2)
+    .send(SERVER, CLIENT, r(), 1.3, 0, 2)
+    .send(SERVER, CLIENT, r(), 1.31, 0, 1)
+    .send(CLIENT, SERVER, q(), 1.32, 0, 3);
   d.decoder.flush(9e6);
   assert.deepEqual(d.lines, ['A www.example.com NOERROR OK']);
   assert.equal(details(d.records[0]).retransmits, 0);
   // The same question two milliseconds later is another one.
   d.send(CLIENT, SERVER, q(), 3.4).send(SERVER, CLIENT, r(), 3.5);
   assert.equal(d.lines.length, 2);
+});
+
+test('a query that is sent again at once is counted, and one that is answered before is one of its own', () => {
+  const d = new Datagrams()
+    .send(CLIENT, SERVER, q(), 1)
+    .send(CLIENT, SERVER, q(), 1.01)
+    .send(SERVER, CLIENT, r(), 1.3)
+    .send(CLIENT, SERVER, q(), 1.32)
+    .send(SERVER, CLIENT, r(), 1.4);
+  assert.deepEqual(d.lines, Array(2).fill('A www.example.com NOERROR OK'));
+  assert.deepEqual(
+    d.records.map((record) => details(record).retransmits),
+    [1, 0],
+  );
 });
 
 test('no response within the time-out, oldest first', () => {
@@ -340,6 +354,28 @@ test('a response without a question belongs to the only query of its id', () => 
   assert.deepEqual(two.lines, []);
 });
 
+test('such a response is awaited on any port, where its query is open', () => {
+  const server = [2, 5301] as const;
+  // As BIND 9.18 answers STATUS and IQUERY, which it does not implement.
+  const NOTIMP = Buffer.from(message({ flags: 0x9004, name: null }), 'latin1');
+  const d = new Datagrams();
+  const awaited = (port: number, bytes: Uint8Array = NOTIMP) =>
+    d.decoder.awaits(packet(server, [CLIENT[0], port], bytes));
+  assert.equal(awaited(CLIENT[1]), false);
+  d.send(CLIENT, server, q({ flags: 0x1000 }), 1);
+  assert.equal(dnsDatagram.probe(packet(server, CLIENT, NOTIMP)), Verdict.NO);
+  assert.equal(awaited(CLIENT[1]), true);
+  assert.equal(awaited(CLIENT[1] + 1), false);
+  assert.equal(
+    awaited(CLIENT[1], Buffer.from(message({ id: 8, flags: 0x9004, name: null }), 'latin1')),
+    false,
+  );
+  assert.equal(awaited(CLIENT[1], Buffer.from(message({ flags: 0x1004, name: null }), 'latin1')), false);
+  d.send(server, CLIENT, NOTIMP.toString('latin1'), 2);
+  assert.deepEqual(d.lines, ['A www.example.com NOTIMP ERROR']);
+  assert.equal(awaited(CLIENT[1]), false);
+});
+
 test('opcodes', () => {
   for (const [flags, name] of [
     [0x2000, 'NOTIFY'],
@@ -535,6 +571,7 @@ test('detection takes port 53 by its header, others by every byte', () => {
   assert.equal(verdict(r(), 8053), Verdict.SERVER);
   assert.equal(verdict(q({ additionals: [opt({ dnssec: true })] }), 8053), Verdict.CLIENT);
   assert.equal(verdict(r(), 8053, 4), Verdict.SERVER);
+  assert.equal(verdict(q({ type: 0xff00 }), 8053), Verdict.CLIENT, 'a type for private use');
   for (const [title, payload] of [
     ['bytes behind the message', `${q()}x`],
     ['a header alone', q().slice(0, 12)],

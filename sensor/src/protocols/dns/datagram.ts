@@ -13,13 +13,15 @@ import { hashKey, Scope, Transaction, Transactions } from './transactions.js';
 
 /** Queries that wait for their response; the oldest gives way and is recorded as unanswered. */
 export const MAX_OPEN_QUERIES = 16_384;
-/** A query that comes again this soon was captured twice, not sent twice. */
+/** A query that comes again this soon on another interface was captured twice, not sent twice. */
 const DUPLICATE_NS = 1e6;
 /** A query that is sent again and again is open for at most this many time-outs. */
 const MAX_TIMEOUTS = 6;
 /** Answered queries whose hash is remembered for `DUPLICATE_NS`. */
 const RECENT = 1024;
 const MDNS_PORT = 5353;
+/** A response that repeats no question refuses it: it is a header, and OPT at most. */
+const MAX_LOOSE_BYTES = 512;
 
 export class DnsDatagramDecoder implements DatagramDecoder {
   private readonly open = new Transactions();
@@ -28,6 +30,7 @@ export class DnsDatagramDecoder implements DatagramDecoder {
   private key = new Transaction();
   private readonly recentHashes = new Int32Array(RECENT);
   private readonly recentNs = new Float64Array(RECENT).fill(-Infinity);
+  private readonly recentInterfaces = new Int32Array(RECENT);
 
   constructor(
     private readonly sink: DatagramSink,
@@ -49,6 +52,17 @@ export class DnsDatagramDecoder implements DatagramDecoder {
     }
     if (message.isResponse) this.response(packet, multicast);
     else this.query(packet, multicast);
+  }
+
+  awaits(packet: Packet): boolean {
+    const { bytes, payloadStart, payloadEnd, payloadLength } = packet;
+    const { open, key, message } = this;
+    if (open.count === 0 || payloadLength > MAX_LOOSE_BYTES || isMulticastPort(packet)) return false;
+    if (!message.read(bytes, payloadStart, payloadEnd, payloadLength - (payloadEnd - payloadStart)))
+      return false;
+    if (!message.isResponse || message.hasQuestion) return false;
+    this.identify(false, packet, false);
+    return open.find(key, message) !== null;
   }
 
   tick(timeNs: number): void {
@@ -73,13 +87,15 @@ export class DnsDatagramDecoder implements DatagramDecoder {
     this.identify(true, packet, multicast);
     const same = open.find(key, message);
     if (same !== null) {
-      this.again(same, timeNs);
+      this.again(same, packet);
       return;
     }
     const hash = key.hash ^ Math.imul(key.type, 0x9e3779b1) ^ nameHash(message);
+    const slot = hash & (RECENT - 1);
     if (
-      this.recentHashes[hash & (RECENT - 1)] === hash &&
-      timeNs - this.recentNs[hash & (RECENT - 1)] < DUPLICATE_NS
+      this.recentHashes[slot] === hash &&
+      this.recentInterfaces[slot] !== packet.interfaceIndex &&
+      timeNs - this.recentNs[slot] < DUPLICATE_NS
     )
       return;
     const crowded = open.crowded;
@@ -92,6 +108,7 @@ export class DnsDatagramDecoder implements DatagramDecoder {
     entry.exchange = exchange;
     entry.firstNs = timeNs;
     entry.lastNs = timeNs;
+    entry.interfaceIndex = packet.interfaceIndex;
     entry.requestBytes = packet.payloadLength;
     entry.missingBytes = message.missing;
     entry.questionHash = hash;
@@ -118,8 +135,9 @@ export class DnsDatagramDecoder implements DatagramDecoder {
     return exchange;
   }
 
-  private again(entry: Transaction, timeNs: number): void {
-    if (timeNs - entry.lastNs < DUPLICATE_NS) return;
+  private again(entry: Transaction, { timeNs, interfaceIndex }: Packet): void {
+    if (interfaceIndex !== entry.interfaceIndex && timeNs - entry.lastNs < DUPLICATE_NS) return;
+    entry.interfaceIndex = interfaceIndex;
     entry.retransmits++;
     if (timeNs - entry.firstNs > this.options.datagramTimeoutNs * MAX_TIMEOUTS) return;
     entry.lastNs = timeNs;
@@ -146,8 +164,10 @@ export class DnsDatagramDecoder implements DatagramDecoder {
     exchange.missingBytes += message.missing;
     if (!writeResponse(entry, message)) this.sink.undecodable(message.end - message.at);
     const hash = entry.questionHash;
-    this.recentHashes[hash & (RECENT - 1)] = hash;
-    this.recentNs[hash & (RECENT - 1)] = entry.firstNs;
+    const slot = hash & (RECENT - 1);
+    this.recentHashes[slot] = hash;
+    this.recentNs[slot] = entry.lastNs;
+    this.recentInterfaces[slot] = entry.interfaceIndex;
     this.finish(entry);
   }
 

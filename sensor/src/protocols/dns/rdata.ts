@@ -4,6 +4,7 @@
  * go straight.
  */
 import type { WireWriter } from '@packetd/proto';
+import { amtRelay, hostIdentity, hyphenated, ipsecGateway, locator64, prefixes } from './addresses.js';
 import { TYPE_NAMES, Type, typeName } from './codes.js';
 import { location } from './location.js';
 import { serviceParameters } from './svcb.js';
@@ -55,6 +56,15 @@ const Field = {
   LOCATION: 16,
   IPV4: 17,
   IPV6: 18,
+  EUI48: 19,
+  EUI64: 20,
+  LOCATOR64: 21,
+  IPSEC_GATEWAY: 22,
+  AMT_RELAY: 23,
+  PREFIXES: 24,
+  HOST_IDENTITY: 25,
+  /** Names to the end, or none. */
+  NAMES: 26,
 } as const;
 type Field = (typeof Field)[keyof typeof Field];
 
@@ -91,6 +101,15 @@ const FORMATS: Record<string, readonly Field[]> = {
   AFSDB: PREFERENCE_NAME,
   X25: [STRING],
   RT: PREFERENCE_NAME,
+  ISDN: [STRINGS],
+  // RFC 1706, 2163, 1712, 2535, 4398, 3123
+  'NSAP-PTR': ONE_NAME,
+  PX: [U16, NAME, NAME],
+  GPOS: [STRING, STRING, STRING],
+  SIG: SIGNATURE,
+  KEY,
+  CERT: [U16, U16, U8, BASE64],
+  APL: [Field.PREFIXES],
   // RFC 3596, 1876, 2782, 3403, 2230, 6672
   AAAA: [Field.IPV6],
   LOC: [Field.LOCATION],
@@ -117,6 +136,28 @@ const FORMATS: Record<string, readonly Field[]> = {
   ZONEMD: [U32, U8, U8, HEX],
   SVCB: SERVICE,
   HTTPS: SERVICE,
+  // RFC 4025, 8777, 8005, 6742, 7043
+  IPSECKEY: [U8, Field.IPSEC_GATEWAY, BASE64],
+  AMTRELAY: [U8, Field.AMT_RELAY],
+  HIP: [Field.HOST_IDENTITY, Field.NAMES],
+  NID: [U16, Field.LOCATOR64],
+  L32: [U16, Field.IPV4],
+  L64: [U16, Field.LOCATOR64],
+  LP: PREFERENCE_NAME,
+  EUI48: [Field.EUI48],
+  EUI64: [Field.EUI64],
+  // RFC 9859, 9886, and templates at IANA
+  DSYNC: [TYPE, U8, U16, NAME],
+  HHIT: [BASE64],
+  BRID: [BASE64],
+  EID: [HEX],
+  NIMLOC: [HEX],
+  SINK: [U8, U8, U8, BASE64],
+  NINFO: [STRINGS],
+  RKEY: KEY,
+  TALINK: [NAME, NAME],
+  DOA: [U32, U32, U8, STRING, BASE64],
+  CLA: [STRINGS],
   // RFC 7208, 7553, 8659, 4431
   SPF: [STRINGS],
   URI: [U16, U16, QUOTED],
@@ -253,6 +294,22 @@ function writeField(
       return at + 4 > end ? -1 : ipv4(w, bytes, at);
     case Field.IPV6:
       return at + 16 > end ? -1 : ipv6(w, bytes, at);
+    case Field.EUI48:
+      return hyphenated(w, bytes, at, end, 6);
+    case Field.EUI64:
+      return hyphenated(w, bytes, at, end, 8);
+    case Field.LOCATOR64:
+      return locator64(w, bytes, at, end);
+    case Field.IPSEC_GATEWAY:
+      return ipsecGateway(w, bytes, start, at, end);
+    case Field.AMT_RELAY:
+      return amtRelay(w, bytes, start, at, end);
+    case Field.PREFIXES:
+      return prefixes(w, bytes, at, end);
+    case Field.HOST_IDENTITY:
+      return hostIdentity(w, bytes, at, end);
+    case Field.NAMES:
+      return names(w, bytes, start, at, end);
   }
 }
 
@@ -261,6 +318,15 @@ function strings(w: WireWriter, bytes: Uint8Array, from: number, end: number): n
   while (at >= 0 && at < end) {
     if (at > from) space(w);
     at = characterString(w, bytes, at, end);
+  }
+  return at;
+}
+
+function names(w: WireWriter, bytes: Uint8Array, start: number, from: number, end: number): number {
+  let at = from;
+  while (at >= 0 && at < end) {
+    if (at > from) space(w);
+    at = name(w, bytes, start, end, at);
   }
   return at;
 }

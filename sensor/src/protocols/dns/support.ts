@@ -130,8 +130,10 @@ export class Datagrams implements DatagramSink {
   }
 
   /** `cut` bytes at the end were not captured. */
-  send(from: End, to: End, payload: string, timeMs: number, cut = 0): this {
-    this.decoder.datagram(packet(from, to, Buffer.from(payload, 'latin1'), timeMs, cut));
+  send(from: End, to: End, payload: string, timeMs: number, cut = 0, interfaceIndex = 1): this {
+    const p = packet(from, to, Buffer.from(payload, 'latin1'), timeMs, cut);
+    p.interfaceIndex = interfaceIndex;
+    this.decoder.datagram(p);
     return this;
   }
 

@@ -56,8 +56,9 @@ export class Transaction implements DatagramEndpoints {
   missingBytes = 0;
   questionHash = 0;
   firstNs = 0;
-  /** Time of the last time the query was sent. */
+  /** When and on which interface the query was seen last. */
   lastNs = 0;
+  interfaceIndex = 0;
   retransmits = 0;
   queryFlags = 0;
   querySerial = -1;

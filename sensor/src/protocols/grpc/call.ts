@@ -3,19 +3,15 @@
 import { encodeString, GrpcTag, RoundTripTag, StatusValue } from '@packetd/proto';
 import { sanitiseMessage } from '../../redact/message.js';
 import { Direction } from '../decoder.js';
+import { Framing, framingOf, GrpcMessages } from '../grpc-messages.js';
+import { BY_RESET, byHttpStatus, Code, statusCode, statusName } from '../grpc-status.js';
 import { Field } from '../http-names.js';
 import { fieldOf, writeAuthority } from '../http2/fields.js';
 import { ERROR_CODES } from '../http2/frames.js';
 import { type HeaderList, intern, Pseudo } from '../http2/hpack.js';
 import type { Application, Call, Stream } from '../http2/stream.js';
 import { isOwnAgent } from '../own-agent.js';
-import { BY_RESET, byHttpStatus, Code, statusName } from './status.js';
 
-/** Flags (1) and length (4) before every message. */
-const PREFIX_BYTES = 5;
-/** Set in the flags of gRPC-Web's trailer frame. */
-const TRAILER = 0x80;
-const MAX_TRAILER_BYTES = 4096;
 const MAX_NAME_BYTES = 512;
 
 const STATUS = intern('grpc-status');
@@ -53,62 +49,9 @@ export const grpcCalls: Application = {
   },
 };
 
-/** Counts the messages of one direction. */
-class Messages {
-  count = 0;
-  /** Not all of them could be counted. */
-  uncertain = false;
-  private malformed = false;
-  private prefix = 0;
-  private length = 0;
-  private left = 0;
-  private flags = 0;
-  /** The text of a trailer frame. */
-  trailer: number[] | null = null;
-
-  constructor(private readonly web: boolean) {}
-
-  /** 1 whole messages and nothing else, -1 something else, 0 unknown. */
-  get framing(): number {
-    if (this.malformed) return -1;
-    return this.count > 0 && !this.uncertain && this.left === 0 && this.prefix === 0 ? 1 : 0;
-  }
-
-  take(bytes: Uint8Array, start: number, end: number): void {
-    let at = start;
-    while (at < end && !this.uncertain) {
-      if (this.left > 0) {
-        const take = Math.min(this.left, end - at);
-        if (this.trailer !== null && (this.flags & TRAILER) !== 0) {
-          for (let i = at; i < at + take && this.trailer.length < MAX_TRAILER_BYTES; i++)
-            this.trailer.push(bytes[i]);
-        }
-        this.left -= take;
-        at += take;
-        continue;
-      }
-      const byte = bytes[at++];
-      if (this.prefix === 0) {
-        this.flags = byte;
-        this.length = 0;
-        if ((byte & ~(this.web ? TRAILER | 1 : 1)) !== 0) {
-          this.uncertain = true;
-          this.malformed = true;
-          return;
-        }
-      } else this.length = this.length * 256 + byte;
-      if (++this.prefix < PREFIX_BYTES) continue;
-      this.prefix = 0;
-      this.left = this.length;
-      if ((this.flags & TRAILER) !== 0) this.trailer = [];
-      else this.count++;
-    }
-  }
-}
-
 class GrpcCall implements Call {
-  private readonly requests: Messages;
-  private readonly responses: Messages;
+  private readonly requests: GrpcMessages;
+  private readonly responses: GrpcMessages;
   /** grpc-status; -1 where there was none. */
   private status = -1;
   /** There were fields of the response whose names are unknown: grpc-status may be one. */
@@ -118,9 +61,9 @@ class GrpcCall implements Call {
     const exchange = stream.exchange!;
     const { detail, envelope } = exchange;
     const { values, starts, ends } = list;
-    const web = this.subtype(stream, list, type);
-    this.requests = new Messages(web);
-    this.responses = new Messages(web);
+    const framing = this.subtype(stream, list, type);
+    this.requests = new GrpcMessages(framing);
+    this.responses = new GrpcMessages(framing);
     const path = list.find(Pseudo.PATH);
     if (path >= 0) {
       let start = starts[path];
@@ -152,7 +95,7 @@ class GrpcCall implements Call {
       this.hidden = this.hidden || list.incomplete;
       return;
     }
-    this.status = decimal(list.values[status], list.starts[status], list.ends[status]);
+    this.status = statusCode(list.values[status], list.starts[status], list.ends[status]);
     const message = list.find(MESSAGE);
     if (message >= 0) this.keepMessage(list.values[message], list.starts[message], list.ends[message]);
   }
@@ -173,7 +116,7 @@ class GrpcCall implements Call {
     const exchange = stream.exchange!;
     const { detail, envelope } = exchange;
     const { requests, responses } = this;
-    if (responses.trailer !== null) this.webTrailer(responses.trailer);
+    this.webTrailer();
     detail.uint(GrpcTag.streamId, stream.id);
     if (stream.statusCode > 0) detail.uint(GrpcTag.httpStatusCode, stream.statusCode);
     if (!requests.uncertain) detail.uint(GrpcTag.requestMessages, requests.count);
@@ -220,20 +163,17 @@ class GrpcCall implements Call {
     this.message = sanitiseMessage(decoded, 0, length).slice();
   }
 
-  /** `grpc-status:0\r\ngrpc-message:…` in the body (gRPC-Web). */
-  private webTrailer(trailer: readonly number[]): void {
-    for (const line of Buffer.from(trailer).toString('latin1').split('\r\n')) {
-      const colon = line.indexOf(':');
-      const name = line.slice(0, colon).trim().toLowerCase();
-      const value = Buffer.from(line.slice(colon + 1).trim(), 'latin1');
-      if (name === 'grpc-status') this.status = decimal(value, 0, value.length);
-      else if (name === 'grpc-message') this.keepMessage(value, 0, value.length);
-    }
+  /** The trailers in the body (gRPC-Web). */
+  private webTrailer(): void {
+    const status = this.responses.trailerField('grpc-status');
+    if (status !== null) this.status = statusCode(status, 0, status.length);
+    const message = this.responses.trailerField('grpc-message');
+    if (message !== null) this.keepMessage(message, 0, message.length);
   }
 
-  /** What follows `application/grpc`; true for gRPC-Web. Its base64 form has no messages that can be counted. */
-  private subtype(stream: Stream, list: HeaderList, type: number): boolean {
-    if (type < 0) return false;
+  /** What follows `application/grpc`, and how messages are framed there. */
+  private subtype(stream: Stream, list: HeaderList, type: number): Framing {
+    if (type < 0) return Framing.PLAIN;
     const { detail } = stream.exchange!;
     const bytes = list.values[type];
     let start = list.starts[type] + CONTENT_TYPE.length;
@@ -241,12 +181,11 @@ class GrpcCall implements Call {
     while (end < list.ends[type] && bytes[end] !== SEMICOLON && bytes[end] !== 0x20) end++;
     if (start === end) {
       detail.raw(PROTO);
-      return false;
+      return Framing.PLAIN;
     }
-    const web = bytes[start] === DASH;
-    if (bytes[start] === PLUS || web) start++;
+    if (bytes[start] === PLUS || bytes[start] === DASH) start++;
     detail.text(GrpcTag.contentSubtype, bytes, start, end);
-    return web;
+    return framingOf(bytes, list.starts[type], end);
   }
 }
 
@@ -268,17 +207,6 @@ function isGrpc(list: HeaderList, type: number): boolean {
 function streaming(requests: number, responses: number): Uint8Array {
   if (requests > 1) return responses > 1 ? STREAMING.BIDI : STREAMING.CLIENT;
   return responses > 1 ? STREAMING.SERVER : STREAMING.UNARY;
-}
-
-function decimal(bytes: Uint8Array, start: number, end: number): number {
-  let value = 0;
-  if (end === start || end - start > 3) return Code.UNKNOWN;
-  for (let i = start; i < end; i++) {
-    const digit = bytes[i] - 0x30;
-    if (digit < 0 || digit > 9) return Code.UNKNOWN;
-    value = value * 10 + digit;
-  }
-  return value;
 }
 
 function hexDigit(byte: number): number {

@@ -281,6 +281,86 @@ const CASES: Case[] = [
     ],
     expect: ['GET /a 200 OK', 'GET /a 200 OK'],
   },
+  // PROTOCOL-WEB.md: the trailers are the last frame of the body, or header fields where there is no body.
+  ...(
+    [
+      ['web+proto', 'grpc-status: 13\r\n', 'ERROR'],
+      ['web+proto', 'grpc-message:x\r\nGRPC-Status:0\r\n', 'OK'],
+      ['web-text', 'grpc-status:5\r\n', 'ERROR'],
+      ['web-text+proto', 'grpc-status:0\r\n', 'OK'],
+      ['web', '', 'OK'],
+    ] as const
+  ).map(([subtype, trailers, status]): Case => {
+    const frame = (flags: number, text: string) =>
+      Buffer.concat([Buffer.of(flags, 0, 0, 0, text.length), Buffer.from(text)]);
+    const parts = [frame(0, 'a message'), ...(trailers === '' ? [] : [frame(0x80, trailers)])];
+    const body = subtype.startsWith('web-text')
+      ? parts.map((part) => part.toString('base64')).join('')
+      : Buffer.concat(parts).toString('latin1');
+    return {
+      name: `gRPC-Web, application/grpc-${subtype}, ${JSON.stringify(trailers)}`,
+      steps: [
+        c('POST /a.B/C HTTP/1.1\r\nContent-Length: 0\r\n\r\n'),
+        s(
+          `HTTP/1.1 200 OK\r\nContent-Type: application/grpc-${subtype}\r\nTransfer-Encoding: chunked\r\n\r\n${body.length.toString(16)}\r\n${body}\r\n0\r\n\r\n`,
+        ),
+        c(GET),
+        s(OK5),
+      ],
+      expect: [`POST /a.B/C 200 ${status}`, 'GET /a 200 OK'],
+      check: (_, [r]) =>
+        assert.equal(
+          r.errorType,
+          { '1': 'INTERNAL', '5': 'NOT_FOUND' }[trailers.match(/:\s*([15])/)?.[1] ?? ''] ?? '',
+        ),
+    };
+  }),
+  {
+    name: 'gRPC-Web without a body',
+    steps: [
+      c('POST /a.B/C HTTP/1.1\r\nContent-Length: 0\r\n\r\n'),
+      s(
+        'HTTP/1.1 200 OK\r\nContent-Type: application/grpc-web+proto\r\ngrpc-status: 16\r\nContent-Length: 0\r\n\r\n',
+      ),
+      c(GET),
+      // Nothing else is a call.
+      s('HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\ngrpc-status: 16\r\nContent-Length: 0\r\n\r\n'),
+    ],
+    expect: ['POST /a.B/C 200 ERROR', 'GET /a 200 OK'],
+    check: (_, [r]) => assert.equal(r.errorType, 'UNAUTHENTICATED'),
+  },
+  // RFC 9112 section 6.3: the server answers 400 (Node, or 501: nginx, Go) and closes.
+  ...['Transfer-Encoding: xchunked', 'Transfer-Encoding: chunked, gzip', 'Content-Length: 7'].map(
+    (field): Case => {
+      const request = `POST /p HTTP/1.1\r\n${field}\r\nContent-Length: 5\r\n\r\nhello\r\nGET /b HTTP/1.1\r\n\r\n`;
+      return {
+        name: `a request that nobody can delimit is the last: ${field}`,
+        steps: [c(request), s('HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n'), fin(1), fin(0)],
+        expect: ['POST /p 400 ERROR'],
+        check: (_, [r]) => assert.equal(r.client?.bytes, BigInt(request.length)),
+      };
+    },
+  ),
+  {
+    name: 'a request that nobody can delimit, to a server that does not mind',
+    steps: [
+      c('POST /p HTTP/1.1\r\nTransfer-Encoding: xchunked\r\nContent-Length: 5\r\n\r\nhello'),
+      s(OK0),
+      c('GET /b HTTP/1.1\r\n\r\n'),
+      s(OK5),
+    ],
+    expect: ['POST /p 200 OK', 'GET /b 200 OK'],
+  },
+  {
+    name: 'a response whose last coding is not chunked: until close',
+    steps: [
+      c(GET),
+      s('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: gzip\r\n\r\n5\r\nhello'),
+      fin(1),
+    ],
+    expect: ['GET /a 200 OK'],
+    check: ([d]) => assert.equal(d.responseBodyBytes, 8n),
+  },
   {
     name: 'Transfer-Encoding beats Content-Length',
     steps: [

@@ -22,6 +22,8 @@ import {
   type UpgradedRequest,
 } from '../decoder.js';
 import { type Exchange, ExchangeQueue } from '../exchange.js';
+import { Framing, framingOf, GrpcMessages } from '../grpc-messages.js';
+import { Code, statusCode, statusName } from '../grpc-status.js';
 import { Field, type FieldName, internField, isDigit, LOWER, MAX_RECORDED_FIELDS } from '../http-names.js';
 import {
   VERSION_11,
@@ -44,6 +46,7 @@ import {
   HT,
   isVersion,
   LF,
+  listEndsWith,
   listHas,
   MAX_CHUNK_LINE_BYTES,
   MAX_HEAD_BYTES,
@@ -154,9 +157,11 @@ export class HttpDecoder implements Decoder {
       case State.UNTIL_CLOSE:
         if (exchange !== null) {
           exchange.missingBytes += length;
-          exchange.responseBytes += length;
+          if (message.isRequest) exchange.requestBytes += length;
+          else exchange.responseBytes += length;
         }
         message.bodyBytes += length;
+        if (message.grpcWeb !== null) message.grpcWeb.uncertain = true;
         return;
       case State.LENGTH:
       case State.CHUNK_DATA: {
@@ -169,6 +174,7 @@ export class HttpDecoder implements Decoder {
           else exchange.responseBytes += inside;
         }
         message.textual = false;
+        if (message.grpcWeb !== null) message.grpcWeb.uncertain = true;
         if (message.state === State.LENGTH) {
           if (message.remaining === 0) this.complete(message);
           if (length > inside) this.loseMessages(message);
@@ -512,7 +518,8 @@ export class HttpDecoder implements Decoder {
         break;
       }
       case Field.TRANSFER_ENCODING:
-        if (listHas(bytes, start, end, CHUNKED)) message.chunked = true;
+        // It delimits the body as the last coding only (RFC 9112 section 6.3).
+        if (end > start) message.chunked = listEndsWith(bytes, start, end, CHUNKED);
         if (end > start && !listHas(bytes, start, end, IDENTITY)) message.coded = true;
         break;
       case Field.UPGRADE:
@@ -546,6 +553,10 @@ export class HttpDecoder implements Decoder {
       case Field.CONTENT_ENCODING:
         if (end > start && !listHas(bytes, start, end, IDENTITY)) message.encoded = true;
         break;
+      case Field.GRPC_STATUS:
+        message.plain = false;
+        message.grpcStatus = statusCode(bytes, start, end);
+        break;
       case Field.TRACE:
         message.plain = false;
         if (message.isRequest && exchange !== null) {
@@ -566,6 +577,13 @@ export class HttpDecoder implements Decoder {
     message.seenType = true;
     const tag = message.isRequest ? HttpTag.requestContentType : HttpTag.responseContentType;
     message.exchange.detail.text(tag, bytes, start, end);
+    if (!message.isRequest) {
+      const framing = framingOf(bytes, start, end);
+      if (framing !== Framing.PLAIN) {
+        message.plain = false;
+        message.grpcWeb = new GrpcMessages(framing);
+      }
+    }
     if (this.options.bodyBytes === 0) return;
     let stop = start;
     while (stop < end && bytes[stop] !== 0x3b) stop++;
@@ -623,10 +641,10 @@ export class HttpDecoder implements Decoder {
       }
       message.remaining = message.contentLength;
       message.state = State.LENGTH;
-    } else if (message.isRequest) {
-      // Nothing, or what nobody can delimit: then the next start line is looked for.
+    } else if (message.isRequest && !message.coded && message.contentLength !== BAD_LENGTH) {
       this.complete(message);
     } else {
+      // A request like this is refused, and the connection closed: no other one follows (RFC 9112 section 6.3).
       message.state = State.UNTIL_CLOSE;
     }
   }
@@ -702,6 +720,7 @@ export class HttpDecoder implements Decoder {
       message.remaining -= stop - at;
     }
     if (message.textual && !message.encoded) message.keepBody(this.options.bodyBytes, bytes, at, stop);
+    if (message.grpcWeb !== null && !message.encoded) message.grpcWeb.take(bytes, at, stop);
     message.bodyBytes += stop - at;
     this.account(message, input, at, stop);
     if (message.remaining === 0) {
@@ -836,8 +855,18 @@ export class HttpDecoder implements Decoder {
       this.closeRequest(exchange);
       return;
     }
+    if (message.grpcWeb !== null) grpcOutcome(message, message.grpcWeb, exchange);
     message.exchange = null;
     if (this.queue.length === 0) this.client.lineStart = true;
+    if (
+      this.client.exchange === exchange &&
+      this.client.state === State.UNTIL_CLOSE &&
+      message.status < 400
+    ) {
+      // A server that does not mind how its body is delimited: where it ends the next start line tells.
+      this.closeRequest(exchange);
+      this.client.lose();
+    }
     if ((exchange.tag & OPEN) !== 0 && message.status !== 101) this.early = exchange;
     else this.release(exchange);
   }
@@ -978,4 +1007,13 @@ function unfold(bytes: Uint8Array, start: number, end: number): number {
     unfolded[length++] = SP;
   }
   return length;
+}
+
+/** A call of gRPC-Web that failed is an error, though its response is 200. */
+function grpcOutcome(message: Message, messages: GrpcMessages, exchange: Exchange): void {
+  const trailer = messages.trailerField('grpc-status');
+  const code = trailer === null ? message.grpcStatus : statusCode(trailer, 0, trailer.length);
+  if (code <= Code.OK || exchange.status !== StatusValue.OK) return;
+  exchange.status = StatusValue.ERROR;
+  exchange.envelope.raw(statusName(code).errorType);
 }

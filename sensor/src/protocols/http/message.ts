@@ -1,5 +1,6 @@
 /** One direction of a connection: where it stands in which message, and how that message is framed. */
 import type { Exchange } from '../exchange.js';
+import type { GrpcMessages } from '../grpc-messages.js';
 import type { HeadMemo } from './memo.js';
 
 /** What the next byte of a direction is. */
@@ -59,6 +60,9 @@ export class Message {
   textual = false;
   form = false;
   encoded = false;
+  /** A response of gRPC-Web: how the call went is said in the body, or instead of one in a field. */
+  grpcWeb: GrpcMessages | null = null;
+  grpcStatus = -1;
   /** Content-Type, Host and User-Agent are recorded once. */
   seenHost = false;
   seenAgent = false;
@@ -101,6 +105,8 @@ export class Message {
     this.textual = false;
     this.form = false;
     this.encoded = false;
+    this.grpcWeb = null;
+    this.grpcStatus = -1;
     this.seenHost = false;
     this.seenAgent = false;
     this.seenType = false;

@@ -148,6 +148,13 @@ export function listHas(bytes: Uint8Array, start: number, end: number, word: Uin
   return false;
 }
 
+/** The last element of the list, parameters aside, is the word. */
+export function listEndsWith(bytes: Uint8Array, start: number, end: number, word: Uint8Array): boolean {
+  let last = end;
+  while (last > start && bytes[last - 1] !== 0x2c) last--;
+  return listHas(bytes, last, end, word);
+}
+
 /**
  * Content-Length (RFC 9110 section 8.6): digits, or a list of the same number (section 8.6, last
  * paragraph), at most MAX_BODY_BYTES. -1 where it is anything else.

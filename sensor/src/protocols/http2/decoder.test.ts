@@ -370,6 +370,33 @@ const CASES: Case[] = [
       assert.equal(grpcOf(r).contentSubtype, 'web+proto');
     },
   },
+  {
+    name: 'gRPC-Web in base64, padded where it was flushed',
+    steps: [
+      ...START,
+      c(
+        call(1, 'Get', { 'content-type': 'application/grpc-web-text' }),
+        frame(DATA, END_STREAM, 1, Buffer.from(message('abc').toString('base64'))),
+      ),
+      s(
+        headers(1, block({ ':status': '200', 'content-type': 'application/grpc-web-text' }), OPEN),
+        frame(DATA, 0, 1, Buffer.from(message('x').toString('base64'))),
+        frame(
+          DATA,
+          END_STREAM,
+          1,
+          Buffer.from(
+            Buffer.concat([Buffer.of(0x80), u32(16), Buffer.from('grpc-status: 0\r\n')]).toString('base64'),
+          ),
+        ),
+      ),
+    ],
+    expect: ['shop.v1.Orders/Get OK OK'],
+    check: ([r]) => {
+      assert.deepEqual([grpcOf(r).requestMessages, grpcOf(r).responseMessages], [1, 1]);
+      assert.equal(grpcOf(r).contentSubtype, 'web-text');
+    },
+  },
 ];
 
 for (const example of CASES) {

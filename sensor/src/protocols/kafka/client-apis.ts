@@ -118,7 +118,7 @@ export const CLIENT_APIS: readonly ApiRow[] = [
     5,
     7,
     '(topic:string int32 int16 (partition:int32 [int32]) (string string)) int32 bool@1+',
-    'throttle:int32@2+ (topicName:string topicId:uuid@7+ error:int16 string@1+ int32@5+ int16@5+ (string string bool int8 bool)@5+)',
+    'throttle:int32@2+ (topicName:string topicId:uuid@7+ error:int16 string@1+ int32@5+ int16@5+ (string string bool int8 bool)@5+ error:int16#0)',
   ],
   [
     20,

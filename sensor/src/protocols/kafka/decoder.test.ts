@@ -443,6 +443,44 @@ const CASES: {
     expected: [{ api: 'DescribeConfigs', status: StatusValue.NO_RESPONSE, topics: ['t'] }],
   },
   {
+    // CreateTopicsResponse.json: TopicConfigErrorCode, tag 0, of version 5 and up.
+    name: 'CreateTopics: the error of the configuration is a tagged field',
+    steps: [
+      client(
+        request(
+          19,
+          7,
+          1,
+          'c',
+          [
+            ...carray([...cstr('t'), ...i32(1), ...i16(1), ...carray(), ...carray(), ...TAGS]),
+            ...i32(1000),
+            ...i8(0),
+            ...TAGS,
+          ],
+          true,
+        ),
+      ),
+      server(
+        response(
+          1,
+          [
+            ...i32(0),
+            ...carray([
+              ...[...cstr('t'), ...i64(0), ...i64(7), ...i16(0), ...cstr(null), ...i32(1), ...i16(1)],
+              ...[...cstr(null), 2, 0, 2, ...i16(29), 7, 1, 0],
+            ]),
+            ...TAGS,
+          ],
+          true,
+        ),
+      ),
+    ],
+    expected: [
+      { api: 'CreateTopics', status: StatusValue.ERROR, error: 'TOPIC_AUTHORIZATION_FAILED', topics: ['t'] },
+    ],
+  },
+  {
     name: 'an unknown API is its number; an unknown version has a name and a client id',
     steps: [
       client(request(999, 3, 1, 'c', raw('whatever this is')), request(3, 50, 2, 'c', raw('later'))),

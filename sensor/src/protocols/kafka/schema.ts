@@ -3,13 +3,14 @@
  * walker.
  *
  *   fields  := field (' ' field)*
- *   field   := [role ':'] type ['@' versions]
+ *   field   := [role ':'] type ['@' versions] | role ':int16#0'
  *   type    := primitive | '[' [role ':'] primitive ']' | '(' fields ')' | '{' fields '}' | '?{' fields '}'
  *   versions:= n | n '-' n | n '+'
  *
  * `[…]` is an array of a primitive type, `(…)` an array of structures, `{…}` a structure and `?{…}` one that
  * can be null. Strings, byte strings and arrays are compact in flexible versions, where every structure ends
- * with tagged fields (KIP-482); all of them can be null. A field without a role is walked over.
+ * with tagged fields (KIP-482); all of them can be null. A field without a role is walked over, as are tagged
+ * fields but for one that says something: `#0` is the one of tag 0.
  */
 import { ApiKey } from './wire.js';
 
@@ -74,6 +75,7 @@ export const Op = {
   COMPACT_ARRAY: 13,
   /** End of an element. Argument: where the next one begins. */
   NEXT: 14,
+  /** Tagged fields. Argument: the role of that with tag 0, an int16. */
   TAGS: 15,
   /** A structure that can be null. Argument: where it goes on behind it. */
   OPTIONAL: 16,
@@ -131,6 +133,8 @@ function compile(out: number[], row: ApiRow, version: number, fields: string, he
   return Int32Array.from(out);
 }
 
+const TAGGED = /^(\w+):int16#0/;
+
 class Compiler {
   private at = 0;
 
@@ -144,11 +148,16 @@ class Compiler {
   /** Fields up to a closing bracket, and the tagged fields behind them. */
   structure(): void {
     const first = this.out.length;
+    let tagged: Role = Role.NONE;
     while (this.at < this.text.length && !')}'.includes(this.text[this.at])) {
-      if (this.text[this.at] === ' ') this.at++;
+      const [text, role] = TAGGED.exec(this.text.slice(this.at)) ?? [];
+      if (text !== undefined) {
+        tagged = ROLES[role];
+        this.at += text.length;
+      } else if (this.text[this.at] === ' ') this.at++;
       else this.field(first);
     }
-    if (this.flexible) this.out.push(Op.TAGS, 0);
+    if (this.flexible) this.out.push(Op.TAGS, tagged);
   }
 
   /** `first`: where the structure's fields begin. */

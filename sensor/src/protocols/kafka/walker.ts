@@ -35,6 +35,8 @@ export class Walker {
   private readonly counts = new Float64Array(MAX_DEPTH);
   private skip = 0;
   private tagsLeft = 0;
+  /** Role of the field with tag 0 among them. */
+  private tagRole: Role = Role.NONE;
 
   /** `visitor` may be called with what it has seen before: the walk never goes back. */
   constructor(
@@ -94,6 +96,10 @@ export class Walker {
       const size = tag < 0 ? tag : varint(bytes, varintEnd, limit);
       if (size === VARINT_MORE) return limit === messageEnd ? Walk.MALFORMED : Walk.MORE;
       if (size < 0 || size > messageEnd - varintEnd) return Walk.MALFORMED;
+      if (tag === 0 && this.tagRole !== Role.NONE && size === 2) {
+        if (varintEnd + size > limit) return Walk.MORE;
+        this.visitor.number(this.tagRole, int16(bytes, varintEnd));
+      }
       this.tagsLeft--;
       this.at = varintEnd;
       this.skip = size;
@@ -207,6 +213,7 @@ export class Walker {
           }
           if (count > 0) {
             this.tagsLeft = count;
+            this.tagRole = argument as Role;
             at = next;
             pc += 2;
             break steps;

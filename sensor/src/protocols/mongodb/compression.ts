@@ -1,6 +1,9 @@
 /** Bodies of OP_COMPRESSED. */
 import { createRequire } from 'node:module';
 import * as zlib from 'node:zlib';
+import { COMPRESSORS } from './wire.js';
+
+const [NOOP, SNAPPY, ZLIB, ZSTD] = COMPRESSORS.keys();
 
 /** Largest body that is unpacked; a longer one is counted, not read. */
 export const MAX_UNPACKED_BYTES = 16 << 20;
@@ -12,7 +15,12 @@ let snappy: typeof import('snappy') | null = null;
 const zstd = (zlib as { zstdDecompressSync?: (bytes: Uint8Array, options: object) => Uint8Array })
   .zstdDecompressSync;
 
-/** The body [start, end), or null where it cannot be unpacked: unknown compressor, too large, damaged. */
+/** Can be unpacked here at all. */
+export function isReadable(compressor: number, size: number): boolean {
+  return size <= MAX_UNPACKED_BYTES && (compressor < ZSTD || (compressor === ZSTD && zstd !== undefined));
+}
+
+/** The body [start, end), whose size must be that: as for a server, anything else is damage, and null. */
 export function unpack(
   compressor: number,
   bytes: Uint8Array,
@@ -20,25 +28,24 @@ export function unpack(
   end: number,
   size: number,
 ): Uint8Array | null {
-  if (size < 0 || size > MAX_UNPACKED_BYTES) return null;
+  if (size < 0 || !isReadable(compressor, size)) return null;
   const packed = bytes.subarray(start, end);
   try {
     switch (compressor) {
-      case 0:
-        return packed.slice();
-      case 1: {
+      case NOOP:
+        return packed.length === size ? packed.slice() : null;
+      case SNAPPY: {
         // The block begins with its unpacked length, a varint: it is believed only where it is the message's.
         if (snappyLength(packed) !== size) return null;
         snappy ??= createRequire(import.meta.url)('snappy') as typeof import('snappy');
         const unpacked = snappy.uncompressSync(Buffer.from(packed), { asBuffer: true }) as Uint8Array;
         return unpacked.length === size ? unpacked : null;
       }
-      case 2:
-        return zlib.inflateSync(packed, { maxOutputLength: Math.max(size, 1) });
-      case 3:
-        return zstd === undefined ? null : zstd(packed, { maxOutputLength: Math.max(size, 1) });
-      default:
-        return null;
+      default: {
+        const inflate = compressor === ZLIB ? zlib.inflateSync : zstd!;
+        const unpacked = inflate(packed, { maxOutputLength: Math.max(size, 1) });
+        return unpacked.length === size ? unpacked : null;
+      }
     }
   } catch {
     return null;

@@ -53,6 +53,13 @@ const double = (value: number): Buffer => {
   return bytes;
 };
 
+/** `{"a":{"a":…}}` */
+function nested(levels: number): { [key: string]: Value } {
+  let document: { [key: string]: Value } = {};
+  for (let i = 0; i < levels; i++) document = { a: document };
+  return document;
+}
+
 const message = (id: number, to: number, opcode: number, body: Uint8Array): Buffer =>
   Buffer.concat([int32(16 + body.length), int32(id), int32(to), int32(opcode), body]);
 const msgBody = (flags: number, document: { [key: string]: Value }, sequences: Buffer[] = []): Buffer =>
@@ -191,6 +198,120 @@ const CASES: Case[] = [
       assert.equal(r[2].errorType, 'WriteConcernFailed');
     },
   },
+  {
+    // Manual, "bulkWrite": nErrors, and in the cursor `ok: 0` and the code of each operation that failed.
+    name: 'bulkWrite: its first write error is the error',
+    steps: [
+      c(
+        message(
+          1,
+          0,
+          2013,
+          Buffer.concat([
+            msgBody(0, { bulkWrite: 1, errorsOnly: false, $db: 'admin' }),
+            sequence('ops', [
+              { insert: 0, document: { _id: 1 } },
+              { insert: 0, document: { _id: 1 } },
+            ]),
+            sequence('nsInfo', [{ ns: 'shop.users' }]),
+          ]),
+        ),
+      ),
+      s(
+        msg(2, 1, {
+          cursor: {
+            id: 0n,
+            firstBatch: [
+              { ok: 1.0, idx: 0, n: 1 },
+              { ok: 0, idx: 1, code: 11000, errmsg: 'E11000 duplicate key error: { _id: "hunter2" }', n: 0 },
+              { ok: 0, idx: 2, code: 121, errmsg: 'Document failed validation', n: 0 },
+            ],
+            ns: 'admin.$cmd.bulkWrite',
+          },
+          nErrors: 2,
+          nInserted: 1,
+          nMatched: 3,
+          nModified: 2,
+          nUpserted: 1,
+          nDeleted: 4,
+          ok: 1,
+        }),
+      ),
+      c(msg(3, 0, { bulkWrite: 1, $db: 'admin' })),
+      s(
+        msg(4, 3, {
+          cursor: { id: 0n, firstBatch: [], ns: 'admin.$cmd.bulkWrite' },
+          nErrors: 0,
+          nInserted: 2,
+          ok: 1,
+        }),
+      ),
+      // The fields of a document that is found mean nothing.
+      c(msg(5, 0, { find: 'x', $db: 'a' })),
+      s(msg(6, 5, { cursor: { id: 0n, firstBatch: [{ ok: 0, code: 11000 }] }, nErrors: 1, ok: 1 })),
+    ],
+    expect: ['bulkWrite ERROR 11000', 'bulkWrite OK', 'find x OK'],
+    check: ([d, whole]) => {
+      assert.equal(d.documentsSent, 2n);
+      assert.equal(d.affected, 9n);
+      assert.equal(d.errorMessage, 'E11000 duplicate key error: ?');
+      assert.equal(whole.affected, 2n);
+    },
+  },
+  {
+    // BSON of MongoDB ends at 100 levels; what is deeper than the text goes is stepped over.
+    name: 'nesting without end',
+    steps: [
+      c(msg(1, 0, { find: 'x', filter: nested(500), $db: 'a' })),
+      s(msg(2, 1, { cursor: { firstBatch: [nested(500)], id: 0n }, ok: 1 })),
+    ],
+    expect: ['find x OK'],
+    check: ([d]) => assert.deepEqual([d.database, d.documentsReturned], ['a', 1n]),
+  },
+  {
+    name: 'lengths that lie: a document of 2 GiB, of nothing, and of more than the one around it',
+    steps: [0x7fffffff, 0, 200].flatMap((length, i) => {
+      const lying = bson({ cursor: { firstBatch: [], id: 0n }, ok: 1 });
+      lying.writeInt32LE(length, lying.indexOf('cursor\0') + 7);
+      return [
+        c(msg(i, 0, { find: 'x', $db: 'a' })),
+        s(message(9, i, 2013, Buffer.concat([int32(0), Buffer.of(0), lying]))),
+      ];
+    }),
+    expect: ['find x INCOMPLETE', 'find x INCOMPLETE', 'find x INCOMPLETE'],
+  },
+  {
+    name: 'a responseTo of -1 is that of a request, found after a loss too',
+    steps: [
+      c(msg(1, -1, { ping: 1, $db: 'a' })),
+      s(msg(2, 1, { ok: 1 })),
+      { from: 0, gap: 100 },
+      c(msg(3, -1, { find: 'x', $db: 'a' })),
+      s(msg(4, 3, { ok: 1 })),
+    ],
+    expect: ['ping OK', 'find x OK'],
+  },
+  ...([0, 1, 2] as const).flatMap((id) =>
+    [-1, 1].map((lie): Case => {
+      // A server refuses what does not unpack to its uncompressedSize: nothing is known of it.
+      const pack = [(body: Buffer) => body, (body: Buffer) => compressSync(body) as Buffer, deflateSync][id];
+      const packed = (requestId: number, to: number, body: Buffer) =>
+        message(
+          requestId,
+          to,
+          2012,
+          Buffer.concat([int32(2013), int32(body.length + lie), Buffer.of(id), pack(body)]),
+        );
+      return {
+        name: `OP_COMPRESSED with compressor ${id} whose size is off by ${lie}`,
+        steps: [
+          c(msg(1, 0, { find: 'users', $db: 'shop' })),
+          s(packed(2, 1, msgBody(0, { cursor: { firstBatch: [{ a: 1 }], id: 0n }, ok: 1 }))),
+        ],
+        expect: ['find users INCOMPLETE'],
+      };
+    }),
+  ),
   {
     name: 'document sequences before and behind the command, and the checksum',
     steps: [

@@ -9,7 +9,7 @@ import { sanitiseMessage } from '../../redact/message.js';
 import { type Connection, type Decoder, type DecoderOptions, Direction, type Input } from '../decoder.js';
 import type { Exchange } from '../exchange.js';
 import { type Command, command } from './commands.js';
-import { unpack } from './compression.js';
+import { isReadable, unpack } from './compression.js';
 import { Message, NO_BYTES, State } from './message.js';
 import { findMessage } from './resync.js';
 import {
@@ -34,6 +34,7 @@ const MAX_NAMESPACE_BYTES = 256;
 const Mark = {
   /** hello over an exhaust cursor answers for ever: the first answer is the record. */
   FIRST_REPLY_ONLY: 1,
+  BULK_WRITE: 2,
 } as const;
 
 export class MongodbDecoder implements Decoder {
@@ -147,6 +148,7 @@ export class MongodbDecoder implements Decoder {
     if (message.isReply) {
       message.exchange = this.awaited(message.responseTo);
       const { exchange } = message;
+      message.reply.ofBulkWrite = exchange?.tag === Mark.BULK_WRITE;
       if (exchange !== null && exchange.responseStartNs < 0) {
         exchange.responseStartNs = input.timeAt(at);
         exchange.responseFirstSegment = input.segmentAt(at);
@@ -215,6 +217,7 @@ export class MongodbDecoder implements Decoder {
             break;
           }
           message.sequenceLeft = int32(bytes, at) - (zero + 1 - at);
+          message.carriesDocuments = !isNamespaces(bytes, at + 4, zero);
           at = zero + 1;
           message.state = message.sequenceLeft < 0 ? State.REST : State.SEQUENCE_DOCUMENTS;
           break;
@@ -238,7 +241,7 @@ export class MongodbDecoder implements Decoder {
             message.state = State.REST;
             break;
           }
-          message.documentsSent++;
+          if (message.carriesDocuments) message.documentsSent++;
           message.documentLeft = size;
           break;
         }
@@ -332,8 +335,13 @@ export class MongodbDecoder implements Decoder {
     const compressor = bytes[at + 8];
     message.compressor = compressor;
     const wanted = message.left;
-    if (wanted > MAX_PACKED_BYTES - HEADER_BYTES || input === null) {
+    if (
+      wanted > MAX_PACKED_BYTES - HEADER_BYTES ||
+      input === null ||
+      !isReadable(compressor, int32(bytes, at + 4))
+    ) {
       message.damaged = true;
+      message.unread = true;
       message.state = State.REST;
       return at;
     }
@@ -410,6 +418,7 @@ export class MongodbDecoder implements Decoder {
     if (older !== undefined) this.finish(older, StatusValue.INCOMPLETE);
     const name = request.command?.name;
     if (name === 'hello' || name === 'isMaster' || name === 'ismaster') exchange.tag = Mark.FIRST_REPLY_ONLY;
+    else if (name === 'bulkWrite') exchange.tag = Mark.BULK_WRITE;
     this.pending.set(message.requestId, exchange);
   }
 
@@ -478,7 +487,7 @@ export class MongodbDecoder implements Decoder {
       this.finish(exchange, StatusValue.ERROR);
       return;
     }
-    const known = !Number.isNaN(reply.ok) || message.opcode === Opcode.REPLY || message.compressor >= 0;
+    const known = !Number.isNaN(reply.ok) || message.opcode === Opcode.REPLY || message.unread;
     this.finish(exchange, known ? StatusValue.OK : StatusValue.INCOMPLETE);
   }
 
@@ -529,6 +538,15 @@ function namespace(message: Message, bytes: Uint8Array, start: number, end: numb
   message.request.collection = bytes.slice(Math.min(dot + 1, end), end);
   const { collection } = message.request;
   return collection.length === 4 && collection[0] === 0x24 && collection[1] === 0x63;
+}
+
+const NAMESPACES = Buffer.from('nsInfo');
+
+/** The sequence of bulkWrite that names the collections; the other one is `ops`. */
+function isNamespaces(bytes: Uint8Array, start: number, end: number): boolean {
+  if (end - start !== NAMESPACES.length) return false;
+  for (let i = 0; i < NAMESPACES.length; i++) if (bytes[start + i] !== NAMESPACES[i]) return false;
+  return true;
 }
 
 function writeCompressor(exchange: Exchange, compressor: number): void {

@@ -34,6 +34,8 @@ const Context = {
   ERROR: 8,
   /** A request whose command stands in `$query` (OP_QUERY with options). */
   WRAPPED: 9,
+  /** What became of the operations of a bulkWrite. */
+  WRITE_RESULTS: 10,
 } as const;
 
 export const NO_BYTES = new Uint8Array(0);
@@ -52,6 +54,10 @@ export class Message {
   isReply = false;
   /** Bytes were lost or not understood: what was not found may have been there. */
   damaged = false;
+  /** It is compressed in a way, or of a size, that is not read here. */
+  unread = false;
+  /** The running sequence is of documents. */
+  carriesDocuments = false;
   sequenceLeft = 0;
   /** Bytes of the running document of the sequence that are still to come. */
   documentLeft = 0;
@@ -71,6 +77,8 @@ export class Message {
     this.exchange = null;
     this.isReply = false;
     this.damaged = false;
+    this.unread = false;
+    this.carriesDocuments = false;
     this.sequenceLeft = 0;
     this.documentLeft = 0;
     this.documentsSent = 0;
@@ -215,8 +223,11 @@ export class ReplyVisitor implements Visitor {
   documents = -1;
   affected = -1;
   cursorId = '';
+  /** It answers a bulkWrite: its cursor is of what became of each operation. */
+  ofBulkWrite = false;
 
   reset(): void {
+    this.ofBulkWrite = false;
     this.ok = Number.NaN;
     this.code = 0;
     this.codeName = NO_BYTES;
@@ -243,7 +254,7 @@ export class ReplyVisitor implements Visitor {
         if (type === Bson.ARRAY) {
           if (is(FIRST_BATCH, bytes, nameStart, nameEnd) || is(NEXT_BATCH, bytes, nameStart, nameEnd)) {
             this.documents = Math.max(this.documents, 0);
-            return Context.BATCH;
+            return this.ofBulkWrite ? Context.WRITE_RESULTS : Context.BATCH;
           }
         } else if (type === Bson.INT64 && is(ID, bytes, nameStart, nameEnd)) {
           this.cursorId = decimal(bytes, value);
@@ -252,6 +263,10 @@ export class ReplyVisitor implements Visitor {
       case Context.BATCH:
         this.documents++;
         return 0;
+      case Context.WRITE_RESULTS:
+        // Only those that failed have a code.
+        this.documents++;
+        return Context.ERROR;
       case Context.WRITE_ERRORS:
         // The first says what is recorded.
         return type === Bson.DOCUMENT && bytes[nameStart] === ZERO && nameEnd === nameStart + 1
@@ -289,9 +304,17 @@ export class ReplyVisitor implements Visitor {
       return Context.WRITE_ERRORS;
     }
     if (is(N, bytes, nameStart, nameEnd)) {
-      const n = numberAt(type, bytes, value);
-      // A double is any number; a count is a whole one.
-      if (n >= 0 && Number.isSafeInteger(n)) this.affected = n;
+      const n = countAt(type, bytes, value);
+      if (n >= 0) this.affected = n;
+      return 0;
+    }
+    if (this.ofBulkWrite && bytes[nameStart] === LETTER_N) {
+      const n = countAt(type, bytes, value);
+      if (is(N_ERRORS, bytes, nameStart, nameEnd)) {
+        if (n > 0) this.failed = true;
+      } else if (n >= 0 && BULK_COUNTS.some((name) => is(name, bytes, nameStart, nameEnd))) {
+        this.affected = Math.max(this.affected, 0) + n;
+      }
       return 0;
     }
     if (is(DOLLAR_ERR, bytes, nameStart, nameEnd)) this.failed = true;
@@ -323,7 +346,7 @@ export class ReplyVisitor implements Visitor {
   }
 }
 
-const [DOLLAR, LETTER_L, QUESTION, ZERO] = Buffer.from('$l?0');
+const [DOLLAR, LETTER_L, LETTER_N, QUESTION, ZERO] = Buffer.from('$ln?0');
 const EMPTY_DOCUMENT_BYTES = 5;
 const [
   DB,
@@ -344,6 +367,7 @@ const [
   CODE_NAME,
   ERRMSG,
   DOLLAR_ERR,
+  N_ERRORS,
 ] = [
   '$db',
   'lsid',
@@ -363,7 +387,19 @@ const [
   'codeName',
   'errmsg',
   '$err',
+  'nErrors',
 ].map((name) => Buffer.from(name, 'latin1'));
+
+/** Of a bulkWrite, together what `n` is of other writes. */
+const BULK_COUNTS = ['nInserted', 'nMatched', 'nUpserted', 'nDeleted'].map((name) =>
+  Buffer.from(name, 'latin1'),
+);
+
+/** -1 where it is none: a double is any number, a count is a whole one. */
+function countAt(type: number, bytes: Uint8Array, at: number): number {
+  const n = numberAt(type, bytes, at);
+  return n >= 0 && Number.isSafeInteger(n) ? n : -1;
+}
 
 function isQueryKey(bytes: Uint8Array, start: number, end: number): boolean {
   return is(DOLLAR_QUERY, bytes, start, end) || is(QUERY, bytes, start, end);

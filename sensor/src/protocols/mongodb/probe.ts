@@ -32,7 +32,12 @@ export function probe(bytes: Uint8Array, start: number, end: number, _context: P
   const responseTo = int32(bytes, start + 8);
   if (opcode === Opcode.REPLY || opcode === Opcode.COMMAND_REPLY) return Verdict.SERVER;
   if (opcode !== Opcode.MSG && opcode !== Opcode.COMPRESSED) return Verdict.CLIENT;
-  return responseTo === 0 || responseTo === -1 ? Verdict.CLIENT : Verdict.SERVER;
+  return answersNothing(responseTo) ? Verdict.CLIENT : Verdict.SERVER;
+}
+
+/** The responseTo of a request; some clients say -1. */
+export function answersNothing(responseTo: number): boolean {
+  return responseTo === 0 || responseTo === -1;
 }
 
 /** A message's header at `at`, and a body that begins as its opcode says. At least DECISIVE_BYTES, or the whole, are there. */

@@ -1,6 +1,6 @@
 /** Finds the next message after bytes were lost. */
 import { Direction } from '../decoder.js';
-import { looksLikeMessage } from './probe.js';
+import { answersNothing, looksLikeMessage } from './probe.js';
 import { HEADER_BYTES, int32 } from './wire.js';
 
 /** Bytes behind the header that must be seen to believe it. */
@@ -22,7 +22,7 @@ export function findMessage(
     if (bytes[at + 3] > 2) continue;
     if (bytes[at + 14] !== 0 || bytes[at + 15] !== 0) continue;
     const responseTo = int32(bytes, at + 8);
-    if (direction === Direction.CLIENT ? responseTo !== 0 : !pending.has(responseTo)) continue;
+    if (direction === Direction.CLIENT ? !answersNothing(responseTo) : !pending.has(responseTo)) continue;
     if (looksLikeMessage(bytes, at, end)) return at;
   }
   return ~Math.max(start, end - BELIEVED_BYTES + 1);

@@ -1,4 +1,5 @@
 /** Follows the server's packets through the answer to one command. Rows are counted, never read. */
+import { Escapes } from '../../redact/sql.js';
 import { type Command, Stage } from './command.js';
 import { writeError } from './record.js';
 import type { Session } from './session.js';
@@ -280,7 +281,7 @@ function ok(command: Command, session: Session, bytes: Uint8Array, start: number
 
 function serverStatus(session: Session, bytes: Uint8Array, at: number): number {
   const status = uint16(bytes, at);
-  session.backslashEscapes = (status & ServerStatus.NO_BACKSLASH_ESCAPES) === 0;
+  session.escapes = (status & ServerStatus.NO_BACKSLASH_ESCAPES) === 0 ? Escapes.YES : Escapes.NO;
   return status;
 }
 

@@ -52,6 +52,9 @@ export class Command {
   namespace: Uint8Array | null = null;
   /** The user when the command succeeds, a field in wire format. */
   user: Uint8Array | null = null;
+  /** The character set when the command succeeds, and before it; -1 leaves it. */
+  charset = -1;
+  formerCharset = -1;
   statementId = -1;
   parameters = -1;
   affectedRows = -1;
@@ -76,6 +79,8 @@ export class Command {
     this.shape = null;
     this.namespace = null;
     this.user = null;
+    this.charset = -1;
+    this.formerCharset = -1;
     this.statementId = -1;
     this.parameters = -1;
     this.affectedRows = -1;

@@ -209,7 +209,7 @@ test('connect: refused login; nothing that is quoted leaves', () => {
   assert.equal(record.status, ERROR);
   assert.equal(record.statusCode, '1045');
   assert.equal(record.sqlstate, '28000');
-  assert.equal(record.errorMessage, 'Access denied for user ?@? (using password: YES)');
+  assert.equal(record.errorMessage, 'Access denied for user ? (using password: YES)');
   assert.equal(record.namespace, undefined);
 });
 
@@ -353,7 +353,13 @@ const MESSAGES: [string, number, string, string][] = [
     "right syntax to use near 'x = 'secret' or' at line 1",
     'right syntax to use near ? at line 1',
   ],
-  ['names', 1054, "Unknown column 'a' in 'field list'", 'Unknown column ? in ?'],
+  ['names', 1054, "Unknown column 'a' in 'field list'", 'Unknown column ?'],
+  [
+    'a value with quotes in any message',
+    1231,
+    "Variable 'sql_mode' can't be set to the value of 'a' secret 'b'",
+    'Variable ?',
+  ],
   ['back and double quotes', 1046, 'No `x` and "y" here', 'No ? and ? here'],
   ['no closing quote', 1366, "Incorrect value: 'secret", 'Incorrect value: ?'],
   ['apostrophe in a word', 1146, "Table 'a.b' doesn't exist", "Table ? doesn't exist"],
@@ -930,6 +936,79 @@ test('backslashes do not escape while the server says so (SERVER_STATUS_NO_BACKS
     s(err(1, 1146, 'no')),
   ]);
   assert.deepEqual([records[2], records[4]].map(text), ['select ? from t', 'select ? from t']);
+});
+
+test('statements are read in the character set of the connection', () => {
+  // 0x955C is one character of GBK: there is no escape in it. In UTF-8 the string goes on up to "hidden".
+  const sql = "select '\x95\\', 'hidden' from t";
+  const inGbk = 'select ? from t';
+  const unknown = 'select ?…';
+  // {name, value} of SESSION_TRACK_SYSTEM_VARIABLES.
+  const tracked = (value: string) => {
+    const data = Buffer.concat([
+      Buffer.of(20),
+      Buffer.from('character_set_client'),
+      Buffer.of(value.length),
+      Buffer.from(value),
+    ]);
+    const change = Buffer.concat([Buffer.of(0, data.length), data]);
+    return Buffer.concat([Buffer.of(0, change.length), change]);
+  };
+  const change = [DEFAULTS, DEFAULTS | Capability.SESSION_TRACK].map((capabilities) => login(capabilities));
+  const select = c(query(sql));
+  const failed = s(err(1, 1146, 'no'));
+  const cases: [name: string, steps: Step[], text: string][] = [
+    ['SET NAMES', [...PLAIN, c(query("SET NAMES 'gbk'")), s(ok(1)), select, failed], inGbk],
+    ['of mysqldump', [...PLAIN, c(query('/*!40101 SET NAMES gbk */')), s(ok(1)), select, failed], inGbk],
+    [
+      "MariaDB Connector/J's",
+      [...PLAIN, c(query("set sql_mode='',NAMES gbk")), s(ok(1)), select, failed],
+      inGbk,
+    ],
+    [
+      'a literal that looks like it',
+      [...PLAIN, c(query("set sql_mode=', NAMES gbk'")), s(ok(1)), select, failed],
+      unknown,
+    ],
+    ['SET NAMES that is not answered yet', [...PLAIN, c(query('SET NAMES gbk'), query(sql))], unknown],
+    ['SET NAMES by a variable', [...PLAIN, c(query('SET NAMES @x')), s(ok(1)), select, failed], unknown],
+    [
+      'what the server tracks',
+      [
+        ...change[1],
+        c(query('SET NAMES @x')),
+        s(ok(1, { status: 0x4002, more: tracked('gbk') })),
+        select,
+        failed,
+      ],
+      inGbk,
+    ],
+    [
+      'another variable changes nothing',
+      [
+        ...[
+          ...PLAIN,
+          c(query('SET NAMES gbk')),
+          s(ok(1)),
+          c(query("SET sql_mode = ''")),
+          s(ok(1)),
+          select,
+          failed,
+        ],
+      ],
+      inGbk,
+    ],
+    ['a connection joined in its midst', [select, failed], unknown],
+    [
+      'behind it in the same packet',
+      [...PLAIN, c(query(`SET NAMES gbk; ${sql}`)), s(ok(1))],
+      `SET NAMES gbk; ${unknown}`,
+    ],
+  ];
+  for (const [name, steps, text] of cases) {
+    const { queryText } = run(steps).records.at(-1)!.detail.value as Mysql;
+    assert.equal(queryText, text, name);
+  }
 });
 
 test('an error for nobody, when the server ends an idle connection, is understood', () => {

@@ -10,6 +10,8 @@
  * up at a loss. A capture that begins between commands sent ahead cannot be told from one that does not.
  */
 import { StatusValue } from '@packetd/proto';
+import { Escapes } from '../../redact/sql.js';
+import { Charset } from '../../redact/sql-charset.js';
 import { type Connection, type Decoder, type DecoderOptions, Direction, type Input } from '../decoder.js';
 import { firstStage, isPassedOver, isWholeWithoutEof, Progress, packet, passOver } from './answer.js';
 import { type Command, Stage } from './command.js';
@@ -410,6 +412,7 @@ export class MysqlDecoder implements Decoder {
     ) {
       this.pipelining = true;
     }
+    if (command.charset >= 0) this.readAs(command, failed);
     if (!failed) {
       exchange.status = StatusValue.OK;
       if (command.namespace !== null) session.useDatabase(command.namespace);
@@ -422,6 +425,17 @@ export class MysqlDecoder implements Decoder {
       if (!failed && session.compressed) this.compress();
     }
     this.pairing.emit(command);
+  }
+
+  /** The server has carried out what changes how it reads statements, or not. */
+  private readAs(command: Command, failed: boolean): void {
+    const { session } = this;
+    if (!failed) {
+      // What the server itself has said is not overridden by what nobody knows.
+      if (command.charset !== Charset.UNKNOWN) session.charset = command.charset as Charset;
+    } else if (command.affectedRows < 0 && command.resultSets === 0) {
+      session.charset = command.formerCharset as Charset;
+    }
   }
 
   /** From here on both directions carry compressed packets. */
@@ -460,6 +474,10 @@ export class MysqlDecoder implements Decoder {
   private lose(direction: Direction): void {
     const { session, client, server } = this;
     this.lossy = true;
+    session.escapes = Escapes.UNKNOWN;
+    session.charset = Charset.UNKNOWN;
+    for (let command = this.pairing.head; command !== null; command = command.next)
+      command.formerCharset = Charset.UNKNOWN;
     if (
       this.unpacker !== null ||
       (session.known && session.compressed) ||

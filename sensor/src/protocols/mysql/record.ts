@@ -11,13 +11,6 @@ const MAX_MESSAGE_BYTES = 512;
 
 /** Errors whose text is the application's own (SIGNAL): not recorded. */
 const ER_SIGNAL_EXCEPTION = 1644;
-/**
- * Errors that quote values, or SQL with its literals. A value may hold quotes itself, so all from the
- * first quote to the last is replaced: ER_DUP_ENTRY, ER_PARSE_ERROR, ER_TRUNCATED_WRONG_VALUE,
- * ER_TRUNCATED_WRONG_VALUE_FOR_FIELD, ER_WRONG_VALUE_FOR_TYPE, ER_WRONG_VALUE, ER_DUP_ENTRY_WITH_KEY_NAME.
- */
-const QUOTES_VALUES: ReadonlySet<number> = new Set([1062, 1064, 1292, 1366, 1411, 1525, 1586]);
-
 interface Words {
   readonly command: Uint8Array;
   /** Operation of a command without SQL. */
@@ -128,7 +121,7 @@ export function writeError(exchange: Exchange, bytes: Uint8Array, start: number,
   }
   if (at >= end || code === ER_SIGNAL_EXCEPTION) return;
   const stop = Math.min(end, at + MAX_MESSAGE_BYTES);
-  const length = redactMessage(bytes, at, stop, QUOTES_VALUES.has(code), stop < end);
+  const length = redactMessage(bytes, at, stop, stop < end);
   exchange.detail.text(MysqlTag.errorMessage, message, 0, length);
 }
 
@@ -137,11 +130,11 @@ const QUESTION = 0x3f;
 const message = new Uint8Array(MAX_MESSAGE_BYTES);
 
 /**
- * Copies an error text to `message`, each quotation in '…', "…" or `…` as `?`; answers its length. A
- * quotation ends at its quote where no letter or digit follows; one without an end goes to the end of
- * the text. With `greedy` it ends at the last quote of its kind, which is not known where the text is `cut`.
+ * Copies an error text to `message` with `?` for what is in '…', "…" or `…`; answers its length. A value may have
+ * quotes in it, and what the server quotes next may be one too, so a quotation ends at the last quote of its kind.
+ * Where there is none, or the text is `cut`, it is the rest.
  */
-function redactMessage(bytes: Uint8Array, start: number, end: number, greedy: boolean, cut: boolean): number {
+function redactMessage(bytes: Uint8Array, start: number, end: number, cut: boolean): number {
   let length = 0;
   let at = start;
   while (at < end) {
@@ -152,20 +145,10 @@ function redactMessage(bytes: Uint8Array, start: number, end: number, greedy: bo
       continue;
     }
     message[length++] = QUESTION;
-    let stop = end;
-    if (greedy && cut) {
-      stop = end;
-    } else if (greedy) {
-      for (let i = at + 1; i < end; i++) if (bytes[i] === byte) stop = i + 1;
-    } else {
-      for (let i = at + 1; i < end; i++) {
-        if (bytes[i] === byte && (i + 1 === end || !isWord(bytes[i + 1]))) {
-          stop = i + 1;
-          break;
-        }
-      }
-    }
-    at = stop;
+    let stop = end - 1;
+    // An apostrophe between letters is none: `Table '…' doesn't exist`.
+    while (stop > at && (bytes[stop] !== byte || (stop + 1 < end && isWord(bytes[stop + 1])))) stop--;
+    at = cut || stop === at ? end : stop + 1;
   }
   return length;
 }

@@ -1,17 +1,17 @@
 /** What a command's packet says. */
 import { MysqlTag } from '@packetd/proto';
-import { MYSQL, MYSQL_NO_ESCAPES, SqlShapes } from '../../redact/sql.js';
+import { Escapes, MYSQL, type SqlShape, SqlShapes } from '../../redact/sql.js';
+import { Charset } from '../../redact/sql-charset.js';
 import { afterAttributes } from './attributes.js';
 import type { Command } from './command.js';
-import { selectedDatabase, userChange } from './selection.js';
+import { changeReading, selectedCharset, selectedDatabase, userChange } from './selection.js';
 import { encodeName, type Session } from './session.js';
 import { Capability, Com, uint32 } from './wire.js';
 
 /** MariaDB: the statement that was prepared last. */
 const LAST_STATEMENT = 0xffffffff;
 
-const escapeShapes = new SqlShapes(MYSQL);
-const plainShapes = new SqlShapes(MYSQL_NO_ESCAPES);
+const shapes = new SqlShapes(MYSQL);
 
 /** [start, end) is the payload behind the command's first byte, as far as it is read. */
 export function describe(
@@ -21,18 +21,22 @@ export function describe(
   start: number,
   end: number,
 ): void {
-  const shapes = session.backslashEscapes ? escapeShapes : plainShapes;
   switch (command.code) {
     case Com.QUERY: {
       const sql = sqlStart(session, bytes, start, end);
       if (sql < 0) return;
-      const shape = shapes.shape(bytes, sql, end);
+      let shape = shapes.shape(bytes, sql, end, session.escapes, session.charset);
+      if (shape.changesReading) {
+        // The statements behind it too are read by other rules.
+        shape = shapes.shape(bytes, sql, end, Escapes.UNKNOWN, Charset.UNKNOWN);
+        changeReading(command, session, selectedCharset(bytes, sql, end, session.charset));
+      }
       command.shape = shape;
       if (shape.operation === 'USE') command.namespace = selectedDatabase(bytes, sql, end);
       return;
     }
     case Com.STMT_PREPARE:
-      command.shape = shapes.shape(bytes, start, end);
+      command.shape = shapes.shape(bytes, start, end, session.escapes, session.charset);
       session.lastShape = command.shape;
       return;
     case Com.STMT_EXECUTE:
@@ -43,14 +47,14 @@ export function describe(
       const id = uint32(bytes, start);
       const executes = command.code === Com.STMT_EXECUTE || command.code === Com.STMT_BULK_EXECUTE;
       if (id === LAST_STATEMENT) {
-        if (executes) command.shape = session.lastShape;
+        if (executes) execute(command, session, session.lastShape);
         command.lacksStatement = session.lastShape === null;
         return;
       }
       command.statementId = id;
       const statement = session.statement(id);
       if (statement === undefined || !executes) return;
-      command.shape = statement.shape;
+      execute(command, session, statement.shape);
       command.parameters = statement.parameters;
       return;
     }
@@ -60,7 +64,15 @@ export function describe(
     case Com.CHANGE_USER:
       userChange(command, session, bytes, start, end);
       return;
+    case Com.RESET_CONNECTION:
+      changeReading(command, session, Charset.UNKNOWN);
+      return;
   }
+}
+
+function execute(command: Command, session: Session, shape: SqlShape | null): void {
+  command.shape = shape;
+  if (shape?.changesReading) changeReading(command, session, Charset.UNKNOWN);
 }
 
 /** Is it the execution of the statement that was prepared last? Its payload begins at `start`. */

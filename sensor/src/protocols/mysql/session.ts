@@ -1,6 +1,7 @@
 /** What the client and the server agreed on, and what the connection has selected and prepared since. */
 import { encodeString, MysqlTag, WireWriter } from '@packetd/proto';
-import type { SqlShape } from '../../redact/sql.js';
+import { Escapes, type SqlShape } from '../../redact/sql.js';
+import { Charset, charsetNamed, charsetOfCollation } from '../../redact/sql-charset.js';
 import { afterString, Capability, findNul, lenenc, MariadbCapability, uint16, uint32 } from './wire.js';
 
 /** Prepared statements remembered per connection; beyond, the oldest goes. */
@@ -28,8 +29,11 @@ export class Session {
   mariadbCapabilities = 0;
   /** 1 where CLIENT_DEPRECATE_EOF holds, 0 where not, -1 unknown. */
   deprecateEof = -1;
-  /** Backslashes escape in strings, as the server's last status says. */
-  backslashEscapes = true;
+  /** Do backslashes escape in strings? As the server's last status says. */
+  escapes: Escapes = Escapes.UNKNOWN;
+  /** In which the server reads statements. */
+  charset: Charset = Charset.UNKNOWN;
+  private serverCharset: Charset = Charset.UNKNOWN;
   /** Fields in wire format. */
   private system: Uint8Array = SYSTEM_MYSQL;
   private version: Uint8Array = NOTHING;
@@ -39,6 +43,19 @@ export class Session {
   /** The statement that was sent last for preparation: MariaDB's id -1. */
   lastShape: SqlShape | null = null;
   private readonly statements = new Map<number, Statement>();
+
+  private trackVariables(bytes: Uint8Array, start: number, end: number): void {
+    let at = start;
+    while (at < end) {
+      const value = afterString(bytes, at, end);
+      const next = afterString(bytes, value, end);
+      if (next > end) return;
+      if (text(bytes, at, value, end) === 'character_set_client') {
+        this.charset = charsetNamed(text(bytes, value, next, end));
+      }
+      at = next;
+    }
+  }
 
   /** What every record of the connection repeats, in wire format. */
   fields(): Uint8Array {
@@ -79,6 +96,7 @@ export class Session {
     const at = stop + 14;
     if (at + 2 > end) return;
     this.serverCapabilities = uint16(bytes, at);
+    if (at + 3 <= end) this.serverCharset = charsetOfCollation(bytes[at + 2]);
     if (at + 7 <= end) this.serverCapabilities |= uint16(bytes, at + 5) << 16;
     if (at + 18 <= end && (this.serverCapabilities & Capability.LONG_PASSWORD) === 0) {
       this.mariadbCapabilities = uint32(bytes, at + 14);
@@ -106,6 +124,9 @@ export class Session {
     if ((capabilities & Capability.PROTOCOL_41) !== 0) {
       if (end - start < 32) return NOTHING;
       capabilities = uint32(bytes, start);
+      // A server may be told to mind its own.
+      const charset = charsetOfCollation(bytes[start + 8]);
+      if (charset === this.serverCharset) this.charset = charset;
       if ((capabilities & Capability.LONG_PASSWORD) === 0) {
         this.mariadbCapabilities &= uint32(bytes, start + 28);
       } else {
@@ -166,7 +187,7 @@ export class Session {
 
   /**
    * Session state changes of an OK packet: int<1> type, string<lenenc> data; type 1 is the current
-   * database, a string<lenenc>.
+   * database, a string<lenenc>, type 0 variables, each string<lenenc> name and string<lenenc> value.
    */
   track(bytes: Uint8Array, start: number, end: number): void {
     let at = start;
@@ -174,8 +195,9 @@ export class Session {
       const type = bytes[at];
       const next = afterString(bytes, at + 1, end);
       if (next > end) return;
-      if (type === 1) {
-        const data = next - lenenc(bytes, at + 1, end);
+      const data = next - lenenc(bytes, at + 1, end);
+      if (type === 0) this.trackVariables(bytes, data, next);
+      else if (type === 1) {
         const length = lenenc(bytes, data, next);
         if (length >= 0 && afterString(bytes, data, next) === next) {
           this.useDatabase(encodeName(MysqlTag.namespace, bytes, next - length, next));
@@ -192,6 +214,13 @@ export function encodeName(tag: number, bytes: Uint8Array, start: number, end: n
   const writer = new WireWriter(end - start + 10);
   writer.text(tag, bytes, start, end);
   return writer.bytes.slice(0, writer.length);
+}
+
+/** The string<lenenc> [at, next). */
+function text(bytes: Uint8Array, at: number, next: number, end: number): string {
+  return String.fromCharCode(
+    ...bytes.subarray(next - Math.min(lenenc(bytes, at, end), MAX_NAME_BYTES), next),
+  );
 }
 
 function startsWith(bytes: Uint8Array, start: number, end: number, word: readonly number[]): boolean {

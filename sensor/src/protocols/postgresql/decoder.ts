@@ -6,7 +6,8 @@
  * known to wait for each answer sends anew. Requests in between are INCOMPLETE.
  */
 import { encodeString, PostgresqlTag, RoundTripTag, StatusValue, WireWriter } from '@packetd/proto';
-import { POSTGRESQL, POSTGRESQL_ESCAPES, SqlShapes } from '../../redact/sql.js';
+import { Escapes, POSTGRESQL, type SqlShape, SqlShapes } from '../../redact/sql.js';
+import { Charset, charsetNamed } from '../../redact/sql-charset.js';
 import { type Connection, type Decoder, type DecoderOptions, Direction, type Input } from '../decoder.js';
 import type { Exchange } from '../exchange.js';
 import { Match, matchFrontend } from './probe.js';
@@ -61,10 +62,11 @@ const [CONNECT, CANCEL, QUERY, EXECUTE, FUNCTION] = [
 const NO_BYTES = new Uint8Array(0);
 
 /** Shared by all sessions of a thread: statements repeat across them. */
-const standardShapes = new SqlShapes(POSTGRESQL);
-const escapeShapes = new SqlShapes(POSTGRESQL_ESCAPES);
+const shapes = new SqlShapes(POSTGRESQL);
 /** Off: backslashes escape in all strings. */
 const STANDARD_STRINGS = 'standard_conforming_strings';
+/** The character set of statements. */
+const CLIENT_ENCODING = 'client_encoding';
 
 const Stage = {
   /** Start-up packets, which have no type. */
@@ -119,7 +121,11 @@ export class PostgresqlDecoder implements Decoder {
   /** The client has spoken. */
   private begun = false;
   private handedOver = false;
-  private shapes = standardShapes;
+  /** How the server reads statements, as it said last. */
+  private escapes: Escapes = Escapes.UNKNOWN;
+  private charset: Charset = Charset.UNKNOWN;
+  /** A statement that may change it is not answered yet. */
+  private changesReading = false;
 
   constructor(
     private readonly connection: Connection,
@@ -204,6 +210,8 @@ export class PostgresqlDecoder implements Decoder {
       this.dropSteps();
       this.failed = false;
       this.heldError = null;
+      this.escapes = Escapes.UNKNOWN;
+      this.charset = Charset.UNKNOWN;
     }
     this.unsure = true;
     this.readySeen = false;
@@ -343,8 +351,9 @@ export class PostgresqlDecoder implements Decoder {
         const exchange = this.open(input, at, stop, Request.QUERY);
         exchange.requestBytes = length;
         const sqlEnd = seen === stop ? stop - 1 : seen;
-        if (!writeShape(exchange, this.shapes.shape(bytes, body, Math.max(body, sqlEnd))))
-          exchange.tag = NO_OPERATION;
+        const shape = this.shape(bytes, body, Math.max(body, sqlEnd));
+        if (!writeShape(exchange, shape)) exchange.tag = NO_OPERATION;
+        this.changesReading ||= shape.changesReading;
         this.push(StepKind.QUERY, exchange);
         return;
       }
@@ -353,7 +362,7 @@ export class PostgresqlDecoder implements Decoder {
         const nameEnd = stringEnd(bytes, body, seen);
         if (nameEnd < 0) return;
         const sqlEnd = stringEnd(bytes, nameEnd + 1, seen);
-        const shape = this.shapes.shape(bytes, nameEnd + 1, sqlEnd < 0 ? seen : sqlEnd);
+        const shape = this.shape(bytes, nameEnd + 1, sqlEnd < 0 ? seen : sqlEnd);
         this.statements.set(bytes, body, nameEnd, { shape, name: bytes.slice(body, nameEnd), parameters: 0 });
         const step = this.push(StepKind.PARSE, null);
         if (step === null) return;
@@ -421,6 +430,12 @@ export class PostgresqlDecoder implements Decoder {
     }
   }
 
+  private shape(bytes: Uint8Array, start: number, end: number): SqlShape {
+    return this.changesReading
+      ? shapes.shape(bytes, start, end, Escapes.UNKNOWN, Charset.UNKNOWN)
+      : shapes.shape(bytes, start, end, this.escapes, this.charset);
+  }
+
   private execute(input: Input, at: number, body: number, stop: number, seen: number): void {
     const { bytes } = input;
     const exchange = this.open(input, at, stop, Request.EXECUTE);
@@ -435,7 +450,10 @@ export class PostgresqlDecoder implements Decoder {
     const portal = portalEnd < 0 ? undefined : this.portals.get(bytes, body, portalEnd);
     exchange.tag = NO_OPERATION;
     if (portal !== undefined) {
-      if (portal.shape !== null && writeShape(exchange, portal.shape)) exchange.tag = 0;
+      if (portal.shape !== null) {
+        if (writeShape(exchange, portal.shape)) exchange.tag = 0;
+        this.changesReading ||= portal.shape.changesReading;
+      }
       const { name } = portal;
       if (name.length > 0) exchange.detail.text(PostgresqlTag.statementName, name, 0, name.length);
       exchange.detail.uintNonZero(PostgresqlTag.parameterCount, portal.parameters);
@@ -670,6 +688,7 @@ export class PostgresqlDecoder implements Decoder {
       return;
     }
     const { kind, exchange } = this.steps.shift();
+    if (this.steps.length === 0) this.changesReading = false;
     if (kind === StepKind.SYNC) {
       this.syncAfterError();
       this.resetAnswer();
@@ -719,7 +738,9 @@ export class PostgresqlDecoder implements Decoder {
     const key = Buffer.from(bytes.subarray(body, keyEnd)).toString('latin1');
     if (key === STANDARD_STRINGS) {
       // `on` or `off`.
-      this.shapes = bytes[valueEnd - 1] === 0x66 ? escapeShapes : standardShapes;
+      this.escapes = bytes[valueEnd - 1] === 0x66 ? Escapes.YES : Escapes.NO;
+    } else if (key === CLIENT_ENCODING) {
+      this.charset = charsetNamed(Buffer.from(bytes.subarray(keyEnd + 1, valueEnd)).toString('latin1'));
     } else if (key === 'server_version' && head !== null && head.kind === StepKind.CONNECT) {
       head.exchange!.detail.text(PostgresqlTag.serverVersion, bytes, keyEnd + 1, valueEnd);
     }

@@ -12,14 +12,15 @@ export const Effect = {
   MONITOR: 3,
   REPLICATE: 4,
   SELECT: 5,
-  HELLO: 6,
+  /** None, but the words of its errors are those of a script, a module or who knows what. */
+  FOREIGN: 6,
   RESET: 7,
   MULTI: 8,
   EXEC: 9,
   DISCARD: 10,
   CLIENT: 11,
   PING: 12,
-  SHUTDOWN: 13,
+  REPLCONF: 13,
 } as const;
 export type Effect = (typeof Effect)[keyof typeof Effect];
 
@@ -36,8 +37,23 @@ export const ReplyKind = {
 
 const { STATUS, INTEGER, BULK, AGGREGATE } = ReplyKind;
 
-/** Replies of the commands whose documentation leaves no doubt. */
+/** Replies of the commands whose documentation leaves no doubt; a subcommand is joined to its command by a dot. */
 const REPLIES: readonly (readonly [kinds: number, names: string])[] = [
+  [
+    STATUS,
+    'ACL.SETUSER CLIENT.NO-EVICT CLIENT.NO-TOUCH CLIENT.SETINFO CLIENT.SETNAME CLIENT.TRACKING CONFIG.RESETSTAT CONFIG.SET ' +
+      'FUNCTION.FLUSH MIGRATE SCRIPT.FLUSH XGROUP.CREATE XGROUP.SETID',
+  ],
+  [
+    INTEGER,
+    'CLIENT.ID CLUSTER.KEYSLOT COMMAND.COUNT MEMORY.USAGE OBJECT.IDLETIME OBJECT.REFCOUNT SLOWLOG.LEN',
+  ],
+  [BULK, 'CLIENT.GETNAME CLIENT.INFO CLIENT.LIST CLUSTER.INFO CLUSTER.NODES FUNCTION.LOAD SCRIPT.LOAD'],
+  [
+    AGGREGATE,
+    'CLUSTER.SHARDS CLUSTER.SLOTS COMMAND.DOCS COMMAND.INFO CONFIG.GET HELLO PUBSUB.CHANNELS PUBSUB.NUMSUB SCRIPT.EXISTS ' +
+      'SLOWLOG.GET XINFO.STREAM',
+  ],
   [
     STATUS,
     'ASKING AUTH BGREWRITEAOF BGSAVE DISCARD FLUSHALL FLUSHDB HMSET LSET LTRIM MSET MULTI PFMERGE PSETEX QUIT READONLY ' +
@@ -158,7 +174,8 @@ const KEYS: readonly (readonly [
       'XACK XACKDEL XADD XAUTOCLAIM XCLAIM XDEL XDELEX XLEN XPENDING XRANGE XREVRANGE XSETID XTRIM ZADD ZCARD ZCOUNT ' +
       'ZINCRBY ZLEXCOUNT ZMSCORE ZPOPMAX ZPOPMIN ZRANDMEMBER ZRANGE ZRANGEBYLEX ZRANGEBYSCORE ZRANK ZREM ZREMRANGEBYLEX ' +
       'ZREMRANGEBYRANK ZREMRANGEBYSCORE ZREVRANGE ZREVRANGEBYLEX ZREVRANGEBYSCORE ZREVRANK ZSCAN ZSCORE RESTORE-ASKING ' +
-      'JSON.GET JSON.SET JSON.DEL JSON.TYPE FT.SEARCH FT.AGGREGATE TS.ADD TS.GET TS.RANGE BF.ADD BF.EXISTS VADD VSIM',
+      'JSON.GET JSON.SET JSON.DEL JSON.TYPE FT.SEARCH FT.AGGREGATE TS.ADD TS.GET TS.RANGE BF.ADD BF.EXISTS VADD VCARD ' +
+      'VDIM VEMB VGETATTR VINFO VISMEMBER VLINKS VRANDMEMBER VREM VSETATTR VSIM DELEX DELIFEQ DIGEST',
   ],
   [
     1,
@@ -180,8 +197,8 @@ const KEYS: readonly (readonly [
     1,
     0,
     'ASKING AUTH BGREWRITEAOF BGSAVE DBSIZE FAILOVER FLUSHALL FLUSHDB INFO KEYS LASTSAVE LOLWUT MIGRATE PUBLISH QUIT ' +
-      'RANDOMKEY READONLY READWRITE REPLCONF REPLICAOF ROLE SAVE SCAN SLAVEOF SWAPDB TIME UNWATCH WAIT WAITAOF XREAD ' +
-      'XREADGROUP SENTINEL ECHO',
+      'RANDOMKEY READONLY READWRITE REPLICAOF ROLE SAVE SCAN SLAVEOF SWAPDB TIME UNWATCH WAIT WAITAOF XREAD ' +
+      'XREADGROUP ECHO HELLO SHUTDOWN CLUSTERSCAN PFSELFTEST PFDEBUG',
   ],
 ];
 
@@ -196,23 +213,23 @@ const EFFECTS: { readonly [name: string]: Effect } = {
   PSYNC: Effect.REPLICATE,
   SYNC: Effect.REPLICATE,
   SELECT: Effect.SELECT,
-  HELLO: Effect.HELLO,
   RESET: Effect.RESET,
   MULTI: Effect.MULTI,
   EXEC: Effect.EXEC,
   DISCARD: Effect.DISCARD,
   PING: Effect.PING,
-  SHUTDOWN: Effect.SHUTDOWN,
+  REPLCONF: Effect.REPLCONF,
 };
 
 /** Commands with subcommands; those after the slash have their key behind the subcommand. */
 const CONTAINERS: { readonly [name: string]: string } = {
   ACL: 'CAT DELUSER DRYRUN GENPASS GETUSER HELP LIST LOAD LOG SAVE SETUSER USERS WHOAMI',
   CLIENT:
-    'CACHING GETNAME GETREDIR HELP ID INFO KILL LIST NO-EVICT NO-TOUCH PAUSE REPLY SETINFO SETNAME TRACKING TRACKINGINFO UNBLOCK UNPAUSE',
+    'CACHING CAPA GETNAME GETREDIR HELP ID IMPORT-SOURCE INFO KILL LIST MAINT_NOTIFICATIONS NO-EVICT NO-TOUCH PAUSE REPLY SETINFO SETNAME TRACKING TRACKINGINFO UNBLOCK UNPAUSE',
   CLUSTER:
-    'ADDSLOTS ADDSLOTSRANGE BUMPEPOCH COUNT-FAILURE-REPORTS COUNTKEYSINSLOT DELSLOTS DELSLOTSRANGE FAILOVER FLUSHSLOTS FORGET GETKEYSINSLOT HELP INFO KEYSLOT LINKS MEET MIGRATION MYID MYSHARDID NODES REPLICAS REPLICATE RESET SAVECONFIG SET-CONFIG-EPOCH SETSLOT SHARDS SLAVES SLOT-STATS SLOTS',
+    'ADDSLOTS ADDSLOTSRANGE BUMPEPOCH CANCELSLOTMIGRATIONS COUNT-FAILURE-REPORTS COUNTKEYSINSLOT DELSLOTS DELSLOTSRANGE FAILOVER FLUSHSLOT FLUSHSLOTS FORGET GETKEYSINSLOT GETSLOTMIGRATIONS HELP INFO KEYSLOT LINKS MEET MIGRATESLOTS MIGRATION MYID MYSHARDID NODES REPLICAS REPLICATE RESET SAVECONFIG SET-CONFIG-EPOCH SETSLOT SHARDS SLAVES SLOT-STATS SLOTS SYNCSLOTS',
   COMMAND: 'COUNT DOCS GETKEYS GETKEYSANDFLAGS HELP INFO LIST',
+  COMMANDLOG: 'GET HELP LEN RESET',
   CONFIG: 'GET HELP RESETSTAT REWRITE SET',
   DEBUG: 'SLEEP JMAP RELOAD SET-ACTIVE-EXPIRE / OBJECT',
   FUNCTION: 'DELETE DUMP FLUSH HELP KILL LIST LOAD RESTORE STATS',
@@ -222,6 +239,8 @@ const CONTAINERS: { readonly [name: string]: string } = {
   OBJECT: 'HELP / ENCODING FREQ IDLETIME REFCOUNT',
   PUBSUB: 'CHANNELS HELP NUMPAT NUMSUB SHARDCHANNELS SHARDNUMSUB',
   SCRIPT: 'DEBUG EXISTS FLUSH HELP KILL LOAD SHOW',
+  SENTINEL:
+    'CKQUORUM CONFIG DEBUG FAILOVER FLUSHCONFIG GET-MASTER-ADDR-BY-NAME GET-PRIMARY-ADDR-BY-NAME HELP INFO-CACHE IS-MASTER-DOWN-BY-ADDR IS-PRIMARY-DOWN-BY-ADDR MASTER MASTERS MONITOR MYID PENDING-SCRIPTS PRIMARIES PRIMARY REMOVE REPLICAS RESET SENTINELS SET SIMULATE-FAILURE SLAVES',
   SLOWLOG: 'GET HELP LEN RESET',
   XGROUP: 'HELP / CREATE CREATECONSUMER DELCONSUMER DESTROY SETID',
   XINFO: 'HELP / CONSUMERS GROUPS STREAM',
@@ -270,15 +289,21 @@ class CommandTable {
 
 const commands = new CommandTable(4096);
 
+/** What may answer a command; `name` as in `REPLIES`. */
+function kindsOf(name: string): number {
+  return REPLIES.find(([, names]) => names.split(' ').includes(name))?.[0] ?? ReplyKind.ANY;
+}
+
 function add(name: string, effect: Effect, first = 0, last = 0, step = 1, countAt = 0): Command {
-  const kinds = REPLIES.find(([, names]) => names.split(' ').includes(name))?.[0] ?? ReplyKind.ANY;
-  const command = new Command(name, 1, effect, first, last, step, countAt, true, kinds);
+  const command = new Command(name, 1, effect, first, last, step, countAt, true, kindsOf(name));
   commands.add(name, command);
   return command;
 }
 
+const FOREIGN = /^(EVAL|FCALL)|\./;
 for (const [first, last, step, countAt, names] of KEYS) {
-  for (const name of names.split(' ')) add(name, Effect.NONE, first, last, step, countAt);
+  for (const name of names.split(' '))
+    add(name, FOREIGN.test(name) ? Effect.FOREIGN : Effect.NONE, first, last, step, countAt);
 }
 for (const [name, effect] of Object.entries(EFFECTS)) add(name, effect);
 for (const [name, list] of Object.entries(CONTAINERS)) {
@@ -288,7 +313,8 @@ for (const [name, list] of Object.entries(CONTAINERS)) {
   for (const [key, part] of [[0, plain] as const, [2, keyed] as const]) {
     for (const sub of part.trim().split(' ')) {
       if (sub === '') continue;
-      table.add(sub, new Command(`${name} ${sub}`, 2, container.effect, key, key, 1, 0, true, ReplyKind.ANY));
+      const kinds = kindsOf(`${name}.${sub}`);
+      table.add(sub, new Command(`${name} ${sub}`, 2, container.effect, key, key, 1, 0, true, kinds));
     }
   }
   container.subcommands = table;
@@ -305,7 +331,7 @@ export function commandNamed(bytes: Uint8Array, start: number, end: number): Com
   const name = Buffer.from(bytes.buffer, bytes.byteOffset + start, length)
     .toString('latin1')
     .toUpperCase();
-  const unknown = new Command(name, 1, Effect.NONE, 0, 0, 1, 0, false, ReplyKind.ANY);
+  const unknown = new Command(name, 1, Effect.FOREIGN, 0, 0, 1, 0, false, ReplyKind.ANY);
   if (commands.count < KNOWN + MAX_UNKNOWN) commands.add(name, unknown);
   return unknown;
 }

@@ -295,6 +295,35 @@ const CASES: Case[] = [
     handOver: 'opaque',
   },
   {
+    name: 'a snapshot without a length, to SYNC',
+    steps: [c(cmd('SYNC')), s('$EOF:c8ab9cbbd49d1e9a1c2dcbd17a8a2a9f3f7d9a53\r\n')],
+    expect: ['SYNC OK bulk_string'],
+    handOver: 'opaque',
+  },
+  {
+    // valkey-server 9.1.2 with dual-channel-replication-enabled, on the connection for the snapshot.
+    name: 'a snapshot on a connection of its own',
+    steps: [
+      c(cmd('REPLCONF', 'rdb-channel', '1')),
+      s('+OK\r\n'),
+      c(cmd('SYNC')),
+      s('$ENDOFF:51 1d4f08d6421d781de8bdf774aa7ed7a7e91765f2 0 12\r\n'),
+    ],
+    expect: ['REPLCONF OK simple_string', 'SYNC OK bulk_string'],
+    handOver: 'opaque',
+  },
+  {
+    name: 'and on the other connection the stream begins with the second PSYNC',
+    steps: [
+      c(cmd('PSYNC', '?', '-1')),
+      s('+DUALCHANNELSYNC\r\n'),
+      c(cmd('PSYNC', '1d4f08d6421d781de8bdf774aa7ed7a7e91765f2', '52')),
+      s('+CONTINUE 1d4f08d6421d781de8bdf774aa7ed7a7e91765f2\r\n'),
+    ],
+    expect: ['PSYNC OK simple_string', 'PSYNC OK simple_string'],
+    handOver: 'opaque',
+  },
+  {
     name: 'MONITOR is a stream, not answers',
     steps: [
       c(cmd('MONITOR')),
@@ -340,6 +369,115 @@ const CASES: Case[] = [
     handOver: 'opaque',
   },
   {
+    name: "a master's link joined in its midst, by what the replica answers: nothing on it is a roundtrip",
+    fromStart: false,
+    steps: [c(cmd('SELECT', '0') + cmd('SET', 'a', '1')), c(cmd('PING')), s(cmd('REPLCONF', 'ACK', '13411'))],
+    expect: [],
+    handOver: 'opaque',
+  },
+  {
+    name: "a replica's link joined in its midst",
+    fromStart: false,
+    steps: [
+      s(cmd('PING') + cmd('SET', 'a', '1')),
+      c(cmd('REPLCONF', 'ACK', '13411', 'FACK', '13000')),
+      s(cmd('PING')),
+    ],
+    expect: [],
+    handOver: 'opaque',
+  },
+  {
+    name: 'joined in its midst: a list whose first element is that of a replica, behind other replies',
+    fromStart: false,
+    steps: [
+      s('$1\r\nx\r\n'),
+      { ...c(cmd('LRANGE', 'l', '0', '-1')), timeNs: 5e9 },
+      { ...s(`*2\r\n${bulk('REPLCONF')}${bulk('ACK')}`), timeNs: 5.001e9 },
+      { ...c(cmd('GET', 'a')), timeNs: 8e9 },
+      { ...s('$1\r\nx\r\n'), timeNs: 8.001e9 },
+    ],
+    expect: ['LRANGE OK array', 'GET OK bulk_string'],
+  },
+  {
+    name: 'joined in its midst: RESP3 confirms a subscription with a push, which answers no command',
+    fromStart: false,
+    steps: [
+      c(cmd('GET', 'a') + cmd('SUBSCRIBE', 'c')),
+      s('$1\r\nx\r\n>3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:1\r\n'),
+      { ...c(cmd('INCR', 'b')), timeNs: 5e9 },
+      { ...s(':1\r\n'), timeNs: 5.001e9 },
+    ],
+    expect: ['SUBSCRIBE INCOMPLETE', 'GET OK bulk_string', 'INCR OK integer'],
+  },
+  {
+    name: 'joined in its midst: RESP2 confirms a subscription n times, and its messages are arrays',
+    fromStart: false,
+    steps: [
+      c(cmd('HGETALL', 'h') + cmd('SUBSCRIBE', 'a', 'b')),
+      s('*0\r\n*3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n:1\r\n*3\r\n$9\r\nsubscribe\r\n$1\r\nb\r\n:2\r\n'),
+      s('*3\r\n$7\r\nmessage\r\n$1\r\na\r\n$2\r\nhi\r\n'),
+      { ...c(cmd('PING')), timeNs: 5e9 },
+      { ...s('*2\r\n$4\r\npong\r\n$0\r\n\r\n'), timeNs: 5.001e9 },
+    ],
+    expect: ['SUBSCRIBE INCOMPLETE', 'HGETALL INCOMPLETE', 'PING OK array'],
+  },
+  {
+    name: 'joined in its midst: the lines of MONITOR are no replies',
+    fromStart: false,
+    steps: [
+      s('+OK\r\n'),
+      { ...c(cmd('PING')), timeNs: 5e9 },
+      { ...s('+PONG\r\n+1339518083.107412 [0 127.0.0.1:60866] "keys" "*"\r\n'), timeNs: 5.001e9 },
+      { ...s('+1339518087.107412 [0 127.0.0.1:60866] "keys" "*"\r\n'), timeNs: 7e9 },
+    ],
+    expect: ['PING OK simple_string'],
+    check: (_, [r]) => assert.equal(r.server?.bytes, 7n),
+  },
+  {
+    // redis-server 8.2.3 to `redis.error_reply('MYERR hunter2 is locked')` and `error('secret')`.
+    name: 'errors of scripts by their code, without their words',
+    steps: [
+      c(cmd('EVAL', 'x', '0') + cmd('FCALL', 'f', '0') + cmd('EVALSHA', 'f', '0') + cmd('EVAL', 'y', '0')),
+      s('-MYERR hunter2 is locked\r\n-ERR secret\r\n-NOSCRIPT No matching script.\r\n'),
+      s('-ERR user_script:1: secret script: 4d3c, on @user_script:1.\r\n'),
+      c(cmd('FT.SEARCH', 'i', 'q')),
+      s('-Syntax error at offset 0 near hunter2\r\n'),
+    ],
+    expect: [
+      'EVAL ERROR error MYERR',
+      'FCALL ERROR error ERR',
+      'EVALSHA ERROR error NOSCRIPT',
+      'EVAL ERROR error ERR',
+      'FT.SEARCH ERROR error',
+    ],
+    check: (details) =>
+      assert.deepEqual(
+        details.map((d) => d.errorMessage),
+        ['?', '?', 'No matching script.', 'user_script:?', '?'],
+      ),
+  },
+  {
+    name: 'the same where pairing was held off',
+    fromStart: false,
+    steps: [
+      c(cmd('EVAL', 'x', '0') + cmd('INCR', 'a') + cmd('EVAL', 'y', '0')),
+      s("-MYERR hunter2 is locked\r\n-ERR value 'x' is not an integer\r\n-NOSCRIPT No matching script.\r\n"),
+      { ...c(cmd('PING')), timeNs: 5e9 },
+      { ...s('+PONG\r\n'), timeNs: 5.001e9 },
+    ],
+    expect: [
+      'EVAL ERROR error MYERR',
+      'INCR ERROR error ERR',
+      'EVAL ERROR error NOSCRIPT',
+      'PING OK simple_string',
+    ],
+    check: (details) =>
+      assert.deepEqual(
+        details.map((d) => d.errorMessage),
+        ['?', 'value ? is not an integer', 'No matching script.', ''],
+      ),
+  },
+  {
     name: 'no answer, and a reset',
     steps: [c(cmd('BLPOP', 'q', '0'))],
     expect: ['BLPOP NO_RESPONSE'],
@@ -371,6 +509,7 @@ const CASES: Case[] = [
       s(':1\r\n'),
       c(cmd('TTL', 'c')),
       s(':2\r\n'),
+      { from: 0, fin: true },
     ],
     expect: ['GET INCOMPLETE', 'GET OK bulk_string', 'INCR OK integer', 'TTL OK integer'],
   },
@@ -383,6 +522,7 @@ const CASES: Case[] = [
         c(cmd('MGET', ...Array(n + 1).fill('k'))),
         s(`*${n + 1}\r\n${'$-1\r\n'.repeat(n + 1)}`),
       ]).flat(),
+      { from: 0, fin: true },
     ],
     expect: Array(20).fill('MGET OK array'),
     check: (details) =>
@@ -390,6 +530,35 @@ const CASES: Case[] = [
         details.map((d) => d.elementCount),
         Array.from({ length: 20 }, (_, n) => n + 1),
       ),
+  },
+  {
+    name: 'joined in its midst: a client that pauses for longer than the server takes waits for its replies',
+    fromStart: false,
+    steps: Array.from({ length: 20 }, (_, n) => [
+      { ...c(cmd('GET', 'a')), timeNs: (n + 1) * 1e8 },
+      { ...s('$1\r\nx\r\n'), timeNs: (n + 1) * 1e8 + 1e6 },
+    ]).flat(),
+    expect: Array(20).fill('GET OK bulk_string'),
+  },
+  {
+    name: 'joined in its midst: a client whose replies do not fit the commands before their own waits for them',
+    fromStart: false,
+    steps: Array.from({ length: 20 }, (_, n) =>
+      n % 9 === 0 ? [c(cmd('INCR', 'n')), s(':1\r\n')] : [c(cmd('GET', 'a')), s('$1\r\nx\r\n')],
+    ).flat(),
+    expect: Array.from({ length: 20 }, (_, n) => (n % 9 === 0 ? 'INCR OK integer' : 'GET OK bulk_string')),
+  },
+  {
+    name: 'all there is of a connection is one command and its reply',
+    fromStart: false,
+    steps: [c(cmd('GET', 'a')), s('-NOAUTH Authentication required.\r\n')],
+    expect: ['GET ERROR error NOAUTH'],
+  },
+  {
+    name: 'joined in its midst: a client that may always have one more in flight',
+    fromStart: false,
+    steps: Array.from({ length: 20 }, () => [c(cmd('GET', 'a')), s('$1\r\nx\r\n')]).flat(),
+    expect: Array(20).fill('GET INCOMPLETE'),
   },
   {
     name: 'joined in the middle of a pipeline: no reply goes to the command after its own',
@@ -437,6 +606,7 @@ const CASES: Case[] = [
       s(':1\r\n'),
       c(cmd('LLEN', 'c')),
       s(':2\r\n'),
+      { from: 0, fin: true },
     ],
     expect: ['INCR OK integer', 'LLEN OK integer'],
   },
@@ -458,6 +628,61 @@ for (const example of CASES) {
     assert.ok(!/hunter2|secret/.test(text));
   });
 }
+
+/** Deterministic numbers from 0 up to 1 (mulberry32). */
+function random(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let t = Math.imul(state ^ (state >>> 15), 1 | state);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+/**
+ * A client that sends ECHO of texts of all lengths, and with `ahead` as its chance while a command is unanswered,
+ * at most `window` of them; of the segments a share `lost` is a gap, from `firstLost` on.
+ */
+function echoes(seed: number, ahead: number, window: number, lost: number, firstLost: number): Step[] {
+  const next = random(seed);
+  const steps: Step[] = [];
+  const unanswered: string[] = [];
+  for (let i = 0; i < 1500; i++) {
+    const sends = unanswered.length === 0 || (unanswered.length < window && next() < ahead);
+    const text = sends ? 'x'.repeat(1 + Math.floor(next() * 900)) : unanswered.shift()!;
+    if (sends) unanswered.push(text);
+    const bytes = sends ? cmd('ECHO', text) : bulk(text);
+    const from = sends ? 0 : 1;
+    steps.push(next() < lost && i >= firstLost ? { from, gap: bytes.length } : { from, bytes });
+  }
+  return steps;
+}
+
+test('whatever is lost and however far ahead the client sends, no reply goes to the command of another', () => {
+  const ECHO_BYTES = cmd('ECHO', '').length - bulk('').length;
+  for (const window of [2, 3, 8]) {
+    for (const ahead of [0, 0.02, 0.1, 0.3, 0.6, 0.9, 1]) {
+      for (const fromStart of [true, false]) {
+        let right = 0;
+        for (let seed = 1; seed <= 8; seed++) {
+          const steps = echoes(seed, ahead, window, 0.02, seed % 2 === 0 ? 0 : 20);
+          for (const record of converse(redis, steps, { fromStart }).records) {
+            if (record.status !== Status.OK) continue;
+            right++;
+            assert.equal(
+              Number(record.client!.bytes - record.server!.bytes),
+              ECHO_BYTES,
+              `window ${window}, ahead ${ahead}, seed ${seed}, from start ${fromStart}`,
+            );
+          }
+        }
+        // Of a client that waits little more is lost than what was in the gaps, if not its very first turns were.
+        if (ahead === 0 && fromStart) assert.ok(right > 0.75 * 8 * 750, `${right} right`);
+      }
+    }
+  }
+});
 
 test('a command inside of a value whose beginning is lost is none', () => {
   const value = `${cmd('PING')}\r\n`;

@@ -4,24 +4,25 @@ import { sanitiseMessage } from '../../redact/message.js';
 import { type Connection, type Decoder, type DecoderOptions, Direction, type Input } from '../decoder.js';
 import type { Exchange } from '../exchange.js';
 import { Effect, ReplyKind } from './commands.js';
-import { KIND, Lost, Pairing, writeDatabase } from './pairing.js';
+import { EFFECT_BITS, KIND, Lost, Pairing, writeDatabase } from './pairing.js';
 import { ReplyReader, type ReplySink } from './replies.js';
 import { RequestReader, type RequestSink } from './requests.js';
 import { findCommand, findReply } from './resync.js';
 import { REPLY_TYPES, Type } from './wire.js';
 
 /** In `Exchange.tag`: the command's effect, the confirmations it waits for, and the number in its first argument. */
-const EFFECT_BITS = 0xf;
 const CONFIRMATION = 0x10;
 const CONFIRMATIONS_MASK = 0xfff0;
 const MAX_CONFIRMATIONS = CONFIRMATIONS_MASK / CONFIRMATION;
 const NUMBER = 0x10000;
 const MAX_NUMBER = 0x3fff;
 
-/** First letters of ON, OFF and SKIP. */
+/** First letters of ON, OFF and SKIP, and of ACK and GETACK. */
 const MODE_ON = 0x4f4e;
 const MODE_OFF = 0x4f46;
 const MODE_SKIP = 0x534b;
+const MODE_ACK = 0x4143;
+const MODE_GETACK = 0x4745;
 /** CLIENT REPLY: are commands answered? */
 const Answers = { ON: 0, OFF: 1, NEXT_NOT: 2 } as const;
 
@@ -98,9 +99,11 @@ export class RedisDecoder implements Decoder, ReplySink, RequestSink {
     this.lose(direction, false);
   }
 
-  fin(): void {}
+  fin(direction: Direction): void {
+    if (direction === Direction.CLIENT) this.pairing.clientLeft = true;
+  }
 
-  close(status: number): void {
+  close(status: number, timeNs: number): void {
     const exchange = this.requests.reset();
     if (exchange !== null) {
       exchange.status = status === StatusValue.RESET ? status : StatusValue.INCOMPLETE;
@@ -108,7 +111,7 @@ export class RedisDecoder implements Decoder, ReplySink, RequestSink {
     }
     const { head } = this.pairing;
     if (this.replies.active && this.inReply && head !== null) head.responseStartNs = this.replies.startNs;
-    this.pairing.close(status, !this.replies.active);
+    this.pairing.close(status, !this.replies.active, timeNs);
   }
 
   /** Bytes of `direction` are missing, or none of the protocol's (`foreign`). */
@@ -138,7 +141,7 @@ export class RedisDecoder implements Decoder, ReplySink, RequestSink {
     if (!this.pairing.uncertain) this.replyIsNext = true;
   }
 
-  commandEnds(reader: RequestReader, exchange: Exchange): void {
+  commandEnds(reader: RequestReader, exchange: Exchange): boolean {
     const command = reader.command!;
     let answered = this.answers === Answers.ON;
     if (this.answers === Answers.NEXT_NOT) this.answers = Answers.ON;
@@ -147,10 +150,9 @@ export class RedisDecoder implements Decoder, ReplySink, RequestSink {
       case Effect.CLIENT:
         // In a transaction it is answered by QUEUED, as all are.
         if (command.name === 'CLIENT REPLY' && !this.queueing) {
-          if (reader.replyMode === MODE_ON) this.answers = Answers.ON;
-          else if (reader.replyMode === MODE_OFF) this.answers = Answers.OFF;
-          else if (reader.replyMode === MODE_SKIP && this.answers === Answers.ON)
-            this.answers = Answers.NEXT_NOT;
+          if (reader.mode === MODE_ON) this.answers = Answers.ON;
+          else if (reader.mode === MODE_OFF) this.answers = Answers.OFF;
+          else if (reader.mode === MODE_SKIP && this.answers === Answers.ON) this.answers = Answers.NEXT_NOT;
           answered = this.answers === Answers.ON;
         }
         tag = Effect.NONE;
@@ -177,16 +179,34 @@ export class RedisDecoder implements Decoder, ReplySink, RequestSink {
       case Effect.SELECT:
         tag |= NUMBER * (reader.number >= 0 && reader.number <= MAX_NUMBER ? reader.number + 1 : 0);
         break;
+      case Effect.REPLCONF:
+        if (reader.mode !== MODE_ACK && reader.mode !== MODE_GETACK) break;
+        if (!this.connection.fromStart || this.pairing.uncertain) {
+          this.connection.pool.release(exchange);
+          this.replicates();
+          return false;
+        }
+        answered = false;
+        break;
     }
     if (command.effect !== Effect.SELECT) tag += KIND * command.replies;
     exchange.tag = tag;
-    if (answered) {
+    const subscribes = command.effect === Effect.SUBSCRIBE || command.effect === Effect.UNSUBSCRIBE;
+    if (answered && !(subscribes && this.pairing.uncertain)) {
       this.pairing.command(exchange);
-      return;
+      return true;
     }
+    // What confirms a subscription is no reply that pairing could count.
+    exchange.status = answered ? StatusValue.INCOMPLETE : StatusValue.OK;
     writeDatabase(exchange, this.database);
-    exchange.status = StatusValue.OK;
     this.connection.emit(exchange);
+    return true;
+  }
+
+  /** A master's link to its replica, joined in its midst: nothing on it is a roundtrip. */
+  private replicates(): void {
+    this.pairing.discard();
+    this.connection.handOver('opaque');
   }
 
   get awaitsStream(): boolean {
@@ -211,20 +231,34 @@ export class RedisDecoder implements Decoder, ReplySink, RequestSink {
       return true;
     }
     if (type !== Type.ARRAY) return false;
-    const head = this.pairing.head;
-    const effect = head === null ? Effect.NONE : head.tag & EFFECT_BITS;
+    const { head } = this.pairing;
+    // Where pairing is held off it may be a message, or what a replica says.
+    if (head === null) return this.subscribed || this.pairing.uncertain;
+    const effect = head.tag & EFFECT_BITS;
     return this.subscribed || effect === Effect.SUBSCRIBE || effect === Effect.UNSUBSCRIBE;
   }
 
   replyEnds(reader: ReplyReader, input: Input, last: number): boolean {
     this.inReply = false;
     const { type } = reader;
+    const uncertain = this.pairing.head === null && this.pairing.uncertain;
     if (type === Type.PUSH || (type === Type.ARRAY && reader.textEnd > reader.textStart)) {
       const kind = pushKind(reader.text, reader.textStart, reader.textEnd);
+      if (uncertain && type === Type.ARRAY && kind !== Push.OTHER) {
+        if (kind === Push.REPLICA && !this.connection.fromStart && !this.pairing.heard) {
+          this.replicates();
+          return false;
+        }
+        // A message, a confirmation or a list that looks like one: a reply is missing, or none is.
+        if (kind !== Push.REPLICA) {
+          this.pairing.hold(Lost.REPLIES, false, true);
+          return true;
+        }
+      }
       if (kind >= Push.SUBSCRIBED) return this.confirmation(kind, reader, input, last);
       if (kind === Push.MESSAGE || type === Type.PUSH) return true;
     }
-    if (this.monitoring && type === Type.SIMPLE_STRING && isMonitorLine(reader)) return true;
+    if ((this.monitoring || uncertain) && type === Type.SIMPLE_STRING && isMonitorLine(reader)) return true;
     if (this.answers === Answers.OFF && this.pairing.head === null && !this.pairing.uncertain) {
       // It was refused, so what was sent since then is answered after all.
       this.answers = Answers.ON;
@@ -238,8 +272,7 @@ export class RedisDecoder implements Decoder, ReplySink, RequestSink {
     }
     if (!this.pairing.uncertain) return true;
     const parked = this.connection.pool.take();
-    this.write(parked, reader, input, last);
-    parked.tag = KIND * kindOf(reader);
+    parked.tag = KIND * kindOf(reader) + this.write(parked, reader, input, last, false);
     this.pairing.park(parked);
     return true;
   }
@@ -267,7 +300,7 @@ export class RedisDecoder implements Decoder, ReplySink, RequestSink {
     }
     const { responseBytes, responseStartNs, responseFirstSegment } = head;
     const exchange = this.pairing.take(input.timeAt(last))!;
-    this.write(exchange, reader, input, last);
+    this.write(exchange, reader, input, last, false);
     exchange.responseBytes += responseBytes;
     exchange.responseStartNs = responseStartNs;
     exchange.responseFirstSegment = responseFirstSegment;
@@ -277,7 +310,7 @@ export class RedisDecoder implements Decoder, ReplySink, RequestSink {
   }
 
   private answer(exchange: Exchange, reader: ReplyReader, input: Input, last: number): void {
-    this.write(exchange, reader, input, last);
+    this.write(exchange, reader, input, last, (exchange.tag & EFFECT_BITS) === Effect.FOREIGN);
     writeDatabase(exchange, this.database);
   }
 
@@ -286,9 +319,10 @@ export class RedisDecoder implements Decoder, ReplySink, RequestSink {
     const { tag, status } = exchange;
     const effect = tag & EFFECT_BITS;
     this.connection.emit(exchange);
+    const ordinary = effect === Effect.NONE || effect === Effect.FOREIGN;
     // In RESP2 a subscribed connection refuses ordinary commands.
-    if (effect === Effect.NONE && status === StatusValue.OK && this.subscribed) this.leave();
-    if (effect === Effect.NONE || status !== StatusValue.OK) {
+    if (ordinary && status === StatusValue.OK && this.subscribed) this.leave();
+    if (ordinary || status !== StatusValue.OK) {
       if (effect === Effect.EXEC) this.inTransaction = false;
       return true;
     }
@@ -297,6 +331,7 @@ export class RedisDecoder implements Decoder, ReplySink, RequestSink {
         this.monitoring = true;
         return true;
       case Effect.REPLICATE:
+        if (DUAL_CHANNEL.compare(reader.text, reader.textStart, reader.textEnd) === 0) return true;
         this.connection.handOver('opaque');
         return false;
       case Effect.SELECT:
@@ -326,8 +361,17 @@ export class RedisDecoder implements Decoder, ReplySink, RequestSink {
     }
   }
 
-  /** Writes what the reply says. */
-  private write(exchange: Exchange, reader: ReplyReader, input: Input, last: number): void {
+  /**
+   * Writes what the reply says; an error in whose words nobody knows where `foreign`. Answers how much of the
+   * detail is beyond that doubt, 0 for all of it.
+   */
+  private write(
+    exchange: Exchange,
+    reader: ReplyReader,
+    input: Input,
+    last: number,
+    foreign: boolean,
+  ): number {
     const { type, elements } = reader;
     exchange.responseStartNs = reader.startNs;
     exchange.responseFirstSegment = reader.startSegment;
@@ -337,10 +381,12 @@ export class RedisDecoder implements Decoder, ReplySink, RequestSink {
     exchange.missingBytes += reader.missing;
     exchange.detail.raw(REPLY_TYPES[type]);
     if (elements >= 0) exchange.detail.uint(RedisTag.elementCount, elements);
-    if (type === Type.ERROR || type === Type.BULK_ERROR) {
-      writeError(exchange, reader.text, reader.textStart, reader.textEnd);
-      exchange.status = StatusValue.ERROR;
-    } else exchange.status = StatusValue.OK;
+    if (type !== Type.ERROR && type !== Type.BULK_ERROR) {
+      exchange.status = StatusValue.OK;
+      return 0;
+    }
+    exchange.status = StatusValue.ERROR;
+    return writeError(exchange, reader.text, reader.textStart, reader.textEnd, foreign);
   }
 }
 
@@ -368,6 +414,8 @@ function kindOf(reader: ReplyReader): number {
 }
 
 const QUEUED = Buffer.from('QUEUED', 'latin1');
+/** Valkey to PSYNC: the snapshot comes on another connection, and here the replica asks once more. */
+const DUAL_CHANNEL = Buffer.from('DUALCHANNELSYNC', 'latin1');
 
 const Push = {
   OTHER: 0,
@@ -376,6 +424,7 @@ const Push = {
   UNSUBSCRIBED: 3,
   SHARD_SUBSCRIBED: 4,
   SHARD_UNSUBSCRIBED: 5,
+  REPLICA: -1,
 } as const;
 
 const PUSH_KINDS: ReadonlyMap<string, number> = new Map<string, number>([
@@ -384,6 +433,8 @@ const PUSH_KINDS: ReadonlyMap<string, number> = new Map<string, number>([
   ...['unsubscribe', 'punsubscribe'].map((kind) => [kind, Push.UNSUBSCRIBED] as const),
   ['ssubscribe', Push.SHARD_SUBSCRIBED],
   ['sunsubscribe', Push.SHARD_UNSUBSCRIBED],
+  // Not sent by a server: a replica tells its master how far it is.
+  ['REPLCONF', Push.REPLICA],
 ]);
 
 function pushKind(bytes: Uint8Array, start: number, end: number): number {
@@ -404,12 +455,46 @@ function isMonitorLine(reader: ReplyReader): boolean {
 const FREE_TEXT = ['beginning with:', 'user_script:', 'user_function:'].map((text) =>
   Buffer.from(text, 'latin1'),
 );
+/** What servers say themselves where a script, a function or a module is called. */
+const OWN_TEXT = [
+  'unknown command',
+  'unknown subcommand',
+  'wrong number of arguments',
+  'user_script:',
+  'user_function:',
+  'Error compiling script',
+  'Error running script',
+  'Error running function',
+  'Function not found',
+  'No matching script',
+  'Number of keys',
+  'Operation against a key holding the wrong kind of value',
+  'value is not an integer or out of range',
+  'Can not execute a script with write flag',
+  'Write commands are not allowed',
+  'Script attempted to access',
+  'Script killed by user',
+  'command not allowed when used memory',
+  'Authentication required',
+  'The cluster is down',
+  'Hash slot not served',
+].map((text) => Buffer.from(text, 'latin1'));
 const UNKNOWN = Buffer.from('?', 'latin1');
 /** Holds such an error for the moment of writing it. */
 const errorText = new WireWriter(1024);
 
-/** `-WRONGTYPE Operation against …`: the first word is the code; what is quoted repeats arguments. */
-function writeError(exchange: Exchange, bytes: Uint8Array, start: number, end: number): void {
+/**
+ * `-WRONGTYPE Operation against …`: the first word is the code; what is quoted repeats arguments. Of `foreign`
+ * words, which may repeat them without quotes, only those are kept that begin as the server's own. Answers how
+ * much of the detail is there without the words, 0 where they are the server's.
+ */
+function writeError(
+  exchange: Exchange,
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  foreign: boolean,
+): number {
   let stop = start;
   while (stop < end && isCodeByte(bytes[stop])) stop++;
   let at = start;
@@ -420,26 +505,34 @@ function writeError(exchange: Exchange, bytes: Uint8Array, start: number, end: n
     at = Math.min(stop + 1, end);
   } else exchange.envelope.raw(ERROR_TYPE);
   let free = end;
+  const own = OWN_TEXT.some((text) => startsWith(bytes, at, end, text));
+  const before = own ? 0 : exchange.detail.length;
+  if (foreign && !own) free = at;
   for (const text of FREE_TEXT) free = Math.min(free, endOf(text, bytes, at, end));
   const message = sanitiseMessage(bytes, at, free);
   if (free === end) {
     if (message.length > 0) exchange.detail.text(RedisTag.errorMessage, message, 0, message.length);
-    return;
+    return before;
   }
   errorText.reset();
   errorText.raw(message);
   errorText.raw(UNKNOWN);
   exchange.detail.text(RedisTag.errorMessage, errorText.bytes, 0, errorText.length);
+  return before;
 }
 
 /** Position behind the first `text`; `end` where it is not there. */
 function endOf(text: Uint8Array, bytes: Uint8Array, start: number, end: number): number {
   for (let at = start; at + text.length <= end; at++) {
-    let i = 0;
-    while (i < text.length && bytes[at + i] === text[i]) i++;
-    if (i === text.length) return at + i;
+    if (startsWith(bytes, at, end, text)) return at + text.length;
   }
   return end;
+}
+
+function startsWith(bytes: Uint8Array, start: number, end: number, text: Uint8Array): boolean {
+  if (end - start < text.length) return false;
+  for (let i = 0; i < text.length; i++) if (bytes[start + i] !== text[i]) return false;
+  return true;
 }
 
 function isCodeByte(byte: number): boolean {

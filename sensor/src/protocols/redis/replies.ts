@@ -178,6 +178,7 @@ export class ReplyReader {
     const { bytes, end } = input;
     const length = readNumber(bytes, at + 1, end);
     if (length === NEED_MORE) return at;
+    if (length === BAD && top && this.sink.awaitsStream) return this.mark(input, at);
     if (length === BAD || length > MAX_BULK_BYTES) return ~at;
     const next = lineEnd;
     const shown = (top ? type === Type.BULK_ERROR : this.first) && length <= MAX_SHOWN_BYTES;
@@ -193,6 +194,16 @@ export class ReplyReader {
     else if (length < 0 || (top && this.sink.awaitsStream)) this.valueEnds(input, next);
     else this.skip = length + 2;
     return next;
+  }
+
+  /** `$EOF:` and the mark at the end of a snapshot whose length nobody knows; `$ENDOFF:` and where it ends (Valkey). */
+  private mark(input: Input, at: number): number {
+    const stop = findLineEnd(input.bytes, at + 1, input.end);
+    if (stop < 0) return input.end - at <= MAX_LINE_BYTES ? at : ~at;
+    this.begin(Type.BULK_STRING, input, at);
+    this.bytes += stop + 2 - at;
+    this.valueEnds(input, stop + 2);
+    return stop + 2;
   }
 
   private chunk(input: Input, at: number): number {

@@ -23,7 +23,8 @@ const INLINE_WORDS = 3;
 
 export interface RequestSink {
   commandBegins(timeNs: number): void;
-  commandEnds(reader: RequestReader, exchange: Exchange): void;
+  /** It is over: `reader` says what it was. False ends the reading: something else follows. */
+  commandEnds(reader: RequestReader, exchange: Exchange): boolean;
 }
 
 export class RequestReader {
@@ -34,8 +35,8 @@ export class RequestReader {
   keys = 0;
   /** Number in argument 1: the database of SELECT, the version of HELLO; -1 where there is none. */
   number = -1;
-  /** Argument 2 of CLIENT REPLY: its first two letters' codes, or 0. */
-  replyMode = 0;
+  /** The word that decides, of CLIENT REPLY and REPLCONF: its first two letters' codes, or 0. */
+  mode = 0;
   /** The command whose arguments are still to come. */
   exchange: Exchange | null = null;
   /** Nothing but commands is believed: where they were found again may have been inside of a value. */
@@ -43,6 +44,7 @@ export class RequestReader {
   private index = 0;
   private skip = 0;
   private recordedKeys = 0;
+  private stopped = false;
 
   constructor(
     private readonly connection: Connection,
@@ -79,10 +81,14 @@ export class RequestReader {
     return exchange;
   }
 
-  /** Reads from `at`; answers the position up to which it consumed, or ~position where the bytes are no command. */
+  /**
+   * Reads from `at`; answers the position up to which it consumed, or ~position where the bytes are no command.
+   * Stops early where the sink said so.
+   */
   read(input: Input, at: number): number {
     const { end } = input;
-    while (at < end) {
+    this.stopped = false;
+    while (at < end && !this.stopped) {
       if (this.skip > 0) {
         const take = Math.min(this.skip, end - at);
         this.skip -= take;
@@ -126,7 +132,7 @@ export class RequestReader {
     this.index = 0;
     this.keys = 0;
     this.number = -1;
-    this.replyMode = 0;
+    this.mode = 0;
     this.recordedKeys = 0;
   }
 
@@ -162,8 +168,8 @@ export class RequestReader {
     const command = this.command!;
     if (length > MAX_WANTED_BYTES) return this.recordKeys && command.isKey(index, this.count);
     if (index === 1) {
-      if (command.subcommands !== null || command.effect === Effect.SELECT || command.effect === Effect.HELLO)
-        return true;
+      const { effect } = command;
+      if (command.subcommands !== null || effect === Effect.SELECT || effect === Effect.REPLCONF) return true;
     } else if (index === 2 && command.effect === Effect.CLIENT) return true;
     return index === command.countAt || (this.recordKeys && command.isKey(index, this.count));
   }
@@ -179,8 +185,9 @@ export class RequestReader {
       this.command = withSubcommand(command, bytes, start, end);
       return true;
     }
-    if (index === 2 && command.effect === Effect.CLIENT && end - start >= 2) {
-      this.replyMode = ((bytes[start] & 0xdf) << 8) | (bytes[start + 1] & 0xdf);
+    const decides = command.effect === Effect.CLIENT ? 2 : command.effect === Effect.REPLCONF ? 1 : 0;
+    if (index === decides && end - start >= 2) {
+      this.mode = ((bytes[start] & 0xdf) << 8) | (bytes[start + 1] & 0xdf);
     }
     if (index === 1 && command.firstKey !== 1) this.number = decimal(bytes, start, end);
     if (index === command.countAt) this.keys = Math.max(0, decimal(bytes, start, end));
@@ -197,7 +204,7 @@ export class RequestReader {
     exchange.requestEndNs = input.timeAt(at - 1);
     exchange.requestLastSegment = input.segmentAt(at - 1);
     this.describe(exchange, this.command!);
-    this.sink.commandEnds(this, exchange);
+    if (!this.sink.commandEnds(this, exchange)) this.stopped = true;
   }
 
   private describe(exchange: Exchange, command: Command): void {

@@ -23,6 +23,18 @@ const NAMES = [
 
 export const Code = { OK: 0, CANCELLED: 1, UNKNOWN: 2 } as const;
 
+/** The value of grpc-status; what is no code is UNKNOWN. */
+export function statusCode(bytes: Uint8Array, start: number, end: number): number {
+  let value = 0;
+  if (end === start || end - start > 3) return Code.UNKNOWN;
+  for (let i = start; i < end; i++) {
+    const digit = bytes[i] - 0x30;
+    if (digit < 0 || digit > 9) return Code.UNKNOWN;
+    value = value * 10 + digit;
+  }
+  return value;
+}
+
 export interface StatusName {
   readonly code: Uint8Array;
   readonly errorType: Uint8Array;
