@@ -253,7 +253,11 @@ export class LiveCapture {
     const control = new SharedArrayBuffer(CONTROL_BYTES);
     const memory = new SharedArrayBuffer(Ledger.size(PROTOCOL_NAMES.length) * 8);
     const settings: WorkerSettings = { ...common, control, ledger: memory };
-    const worker = new Worker(new URL('./worker.js', import.meta.url), { workerData: settings });
+    const worker = new Worker(new URL('./worker.js', import.meta.url), {
+      workerData: settings,
+      // Space for garbage of which there is little: without a limit it grows to 32 MiB in each thread.
+      resourceLimits: { maxYoungGenerationSizeMb: 6 },
+    });
     const words = new Int32Array(control);
     let stopped: () => void = () => {};
     this.threads.push({

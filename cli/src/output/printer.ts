@@ -110,7 +110,7 @@ async function textFormat(write: Write): Promise<Format> {
   return textLines(write);
 }
 
-/** Length-delimited protobuf, as `protoc --decode` and every protobuf library read it. */
+/** Length-delimited protobuf, as the libraries read it (parseDelimitedFrom, sizeDelimitedDecodeStream). */
 function recordsFormat(write: Write): Format {
   let out = new Uint8Array(512 << 10);
   let length = 0;
