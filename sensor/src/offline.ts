@@ -6,10 +6,10 @@ import { Pipeline, type PipelineOptions } from './pipeline.js';
 import type { BatchOutput } from './protocols/records.js';
 
 /**
- * Lower limits than live: a file shall need little memory, whatever is in it. The connection that was silent for
- * longest gives way, and is joined anew when it goes on.
+ * Lower limits than live: a file shall need little memory, whatever is in it, and a server with ten thousand clients
+ * be followed. The connection that was silent for longest gives way, and is joined anew when it goes on.
  */
-const TCP_OPTIONS: Partial<TcpOptions> = { maxConnections: 8192, maxTotalHoldBytes: 16 << 20 };
+const TCP_OPTIONS: Partial<TcpOptions> = { maxConnections: 16_384, maxTotalHoldBytes: 16 << 20 };
 
 /** Let the event loop run (signals, closed pipes) after this many blocks of frames. */
 const POLLS_PER_TURN = 64;

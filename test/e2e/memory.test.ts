@@ -125,8 +125,8 @@ const CASES: [
       end(t, i);
     },
   ],
-  // 8192 of them are followed.
-  ['connections that stay open', 50_000, 170, 50_000, request],
+  // 16 384 of them are followed.
+  ['connections that stay open', 50_000, 210, 50_000, request],
 ];
 
 describe('memory', { skip: existsSync('/proc/self/status') ? false : 'needs /proc' }, () => {
