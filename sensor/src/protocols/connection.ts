@@ -278,8 +278,9 @@ export class ProtocolConnection implements StreamHandler, Connection {
     this.feeding = true;
     const consumed = this.decoder!.data(input);
     this.feeding = false;
+    // Below 0 where bytes that came earlier turn out to be none of the protocol's.
     const decoded = consumed - from - this.undecoded;
-    if (decoded > 0)
+    if (decoded !== 0)
       this.settings.ledger.addProtocol(this.protocolIndex, ProtocolCount.decodedBytes, decoded);
     if (wasHeld > 0) {
       if (consumed >= wasHeld) {

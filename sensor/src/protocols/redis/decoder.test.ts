@@ -373,6 +373,7 @@ const CASES: Case[] = [
     fromStart: false,
     steps: [c(cmd('SELECT', '0') + cmd('SET', 'a', '1')), c(cmd('PING')), s(cmd('REPLCONF', 'ACK', '13411'))],
     expect: [],
+    undecodable: cmd('SELECT', '0').length + cmd('SET', 'a', '1').length + cmd('PING').length,
     handOver: 'opaque',
   },
   {

@@ -219,7 +219,7 @@ export class Pairing {
       if (this.lost === 0) this.hold(Lost.REPLIES, false, true);
       const oldest = this.commands.shift()!;
       // So many without a word: a master, whose replica says within a second what the connection is.
-      if (!this.heard && !this.connection.fromStart) this.connection.pool.release(oldest);
+      if (!this.heard && !this.connection.fromStart) this.forget(oldest);
       else this.finish(oldest, StatusValue.INCOMPLETE);
       if (this.sure > 0) this.sure--;
       this.fewest--;
@@ -286,10 +286,15 @@ export class Pairing {
 
   /** Forgets everything. */
   discard(): void {
-    const { pool } = this.connection;
-    for (let c = this.commands.shift(); c !== null; c = this.commands.shift()) pool.release(c);
+    for (let c = this.commands.shift(); c !== null; c = this.commands.shift()) this.forget(c);
     this.dropReplies(this.replies.length);
     this.sure = 0;
+  }
+
+  /** There will be no roundtrip of it: its bytes count as not understood. */
+  private forget(command: Exchange): void {
+    this.connection.undecodable(command.requestBytes);
+    this.connection.pool.release(command);
   }
 
   /** `idle` where no reply is half read. */
