@@ -23,6 +23,7 @@ import {
   type DecoderOptions,
   type StreamProtocol,
   Verdict,
+  withBudget,
 } from './protocols/decoder.js';
 import { type Exchange, ExchangePool } from './protocols/exchange.js';
 import {
@@ -98,13 +99,13 @@ export class Pipeline implements FrameHandler, StreamHandlerFactory {
       },
     };
     this.encoder = new RecordEncoder(clock, counting);
-    const decoderOptions = { ...DEFAULT_DECODER_OPTIONS, ...this.options.decoder };
+    const pool = new ExchangePool();
     this.settings = {
       clock,
-      pool: new ExchangePool(),
+      pool,
       encoder: this.encoder,
       ledger,
-      options: decoderOptions,
+      options: withBudget({ ...DEFAULT_DECODER_OPTIONS, ...this.options.decoder }, pool),
       indexOf: new Map(PROTOCOL_NAMES.map((name, index) => [name, index])),
       indexOfTag: new Map(
         [...STREAM_PROTOCOLS, ...DATAGRAM_PROTOCOLS].map((p) => [

@@ -194,6 +194,9 @@ function connection(random: Random, checker: Checker, name: string, seeds: reado
     if (random.below(40) === 0) subject.fin(side, timeNs);
   }
   subject.close(random.one(Object.values(CloseReason)), timeNs);
+  const { pool } = checker.settings;
+  // The budget of open requests counts them.
+  if (pool.open !== 0) throw new FuzzError(`${pool.open} exchanges were not given back`);
 }
 
 /** Entry points by name: each answers a function that runs one execution. */

@@ -230,7 +230,8 @@ export class ProtocolConnection implements StreamHandler, Connection {
 
   handOver(to: string, request?: UpgradedRequest): void {
     this.handedOver = to;
-    this.upgraded = request ?? null;
+    // Said again before the next decoder has it, the request stays.
+    this.upgraded ??= request ?? null;
     if (!this.feeding) this.afterDecoder();
   }
 

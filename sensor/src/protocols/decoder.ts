@@ -125,7 +125,7 @@ export interface ProbeContext {
 
 /** Options that all decoders get; each reads its own. Defaults are in `DEFAULT_DECODER_OPTIONS`. */
 export interface DecoderOptions {
-  /** Requests of one connection that may wait for their response. */
+  /** Requests of one connection that may wait for their response, at the moment (`withBudget`). */
   readonly maxPending: number;
   /** http: record request and response headers (secrets redacted). */
   readonly headers: boolean;
@@ -150,6 +150,23 @@ export const DEFAULT_DECODER_OPTIONS: DecoderOptions = {
   datagramTimeoutNs: 10e9,
   multicastDns: false,
 };
+
+/** Requests that wait for their response, of all connections together, from which on each keeps few; 2 KB each. */
+const MAX_OPEN_REQUESTS = 100_000;
+/** What a connection may keep then. */
+const CROWDED_PENDING = 256;
+
+/** The options, whose `maxPending` keeps what all connections hold within bounds. */
+export function withBudget(options: DecoderOptions, pool: ExchangePool): DecoderOptions {
+  const { maxPending } = options;
+  const crowded = Math.min(maxPending, CROWDED_PENDING);
+  return {
+    ...options,
+    get maxPending() {
+      return pool.open < MAX_OPEN_REQUESTS ? maxPending : crowded;
+    },
+  };
+}
 
 /** A protocol over TCP. */
 export interface StreamProtocol {

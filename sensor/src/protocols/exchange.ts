@@ -78,12 +78,16 @@ export class Exchange {
 
 export class ExchangePool {
   private readonly free: Exchange[] = [];
+  /** Exchanges that were taken and not yet given back. */
+  open = 0;
 
   take(): Exchange {
+    this.open++;
     return this.free.pop() ?? new Exchange();
   }
 
   release(exchange: Exchange): void {
+    this.open--;
     if (this.free.length >= MAX_POOLED) return;
     if (exchange.detail.bytes.length > MAX_POOLED_BYTES || exchange.envelope.bytes.length > MAX_POOLED_BYTES)
       return;

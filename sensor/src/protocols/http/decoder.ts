@@ -216,15 +216,19 @@ export class HttpDecoder implements Decoder {
   }
 
   close(status: number, _timeNs: number): void {
-    const exchange = this.server.exchange;
-    if (exchange !== null) {
-      this.server.exchange = null;
-      exchange.status = status === StatusValue.RESET ? StatusValue.RESET : StatusValue.INCOMPLETE;
-      this.release(exchange);
-    }
+    this.endResponse(status === StatusValue.RESET ? StatusValue.RESET : StatusValue.INCOMPLETE);
     this.flush(status);
     this.client.end();
     this.server.end();
+  }
+
+  /** The response that is half read will not go on. */
+  private endResponse(status: number): void {
+    const exchange = this.server.exchange;
+    if (exchange === null) return;
+    this.server.exchange = null;
+    exchange.status = status;
+    this.release(exchange);
   }
 
   private step(message: Message, input: Input, bytes: Uint8Array, at: number, end: number): number {
@@ -318,6 +322,7 @@ export class HttpDecoder implements Decoder {
     const targetEnd = trimEnd(bytes, targetStart, version);
     if (targetStart === methodEnd || targetEnd === version || targetEnd === targetStart) return false;
     if (bytes[version + 5] === 0x32 && isWord(bytes, start, methodEnd, 'PRI')) {
+      this.endResponse(StatusValue.INCOMPLETE);
       this.flush(StatusValue.NO_RESPONSE);
       this.handOver('http2');
       return true;

@@ -60,7 +60,7 @@ export class RedisDecoder implements Decoder, ReplySink, RequestSink {
     private readonly connection: Connection,
     options: DecoderOptions,
   ) {
-    this.pairing = new Pairing(connection, options.maxPending);
+    this.pairing = new Pairing(connection, options);
     this.requests = new RequestReader(connection, this, options.keys, connection.fromStart);
     this.database = connection.fromStart ? 0 : -1;
   }

@@ -15,7 +15,7 @@
  * What cannot be matched, or would get a reply that its command never gives, is INCOMPLETE.
  */
 import { RedisTag, StatusValue } from '@packetd/proto';
-import type { Connection } from '../decoder.js';
+import type { Connection, DecoderOptions } from '../decoder.js';
 import { type Exchange, ExchangeQueue } from '../exchange.js';
 import { Effect, ReplyKind } from './commands.js';
 
@@ -93,7 +93,7 @@ export class Pairing {
 
   constructor(
     private readonly connection: Connection,
-    private readonly maxPending: number,
+    private readonly options: DecoderOptions,
   ) {
     // The rest of a reply that was joined in its middle comes before the first command of a client that waits.
     this.lost = connection.fromStart ? 0 : Lost.COMMANDS;
@@ -214,7 +214,8 @@ export class Pairing {
 
   /** A whole command that will be answered. */
   command(exchange: Exchange): void {
-    if (this.commands.length >= (this.lost === 0 ? this.maxPending : MAX_UNCERTAIN)) {
+    const { maxPending } = this.options;
+    if (this.commands.length >= (this.lost === 0 ? maxPending : Math.min(maxPending, MAX_UNCERTAIN))) {
       // Pairing goes on only where all are there.
       if (this.lost === 0) this.hold(Lost.REPLIES, false, true);
       const oldest = this.commands.shift()!;
