@@ -269,6 +269,17 @@ describe('what is no capture, or a hostile one', () => {
     ['text', Buffer.from('GET / HTTP/1.1'), /begins with 0x47455420/],
     ['text in gzip', gzipSync('GET / HTTP/1.1'), /begins with 0x47455420/],
     [
+      'damaged gzip',
+      Buffer.from([0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3, 255, 255, 255]),
+      /gzip stream is damaged/,
+    ],
+  ] as const) {
+    it(title, () => assert.throws(() => readBytes(bytes), expected('NOT_A_CAPTURE', message)));
+  }
+
+  const header = pcap(true).subarray(0, 24);
+  for (const [title, bytes, message] of [
+    [
       'pcap of another version',
       new Writer(true).u32(0xa1b2c3d4).u16(543, 0).u32(0, 0, 65_535, 101).bytes(),
       /version 543\.0 of the format/,
@@ -283,17 +294,6 @@ describe('what is no capture, or a hostile one', () => {
       Buffer.from('0a0d0d0a1c00000001020304', 'hex'),
       /without its byte-order magic/,
     ],
-    [
-      'damaged gzip',
-      Buffer.from([0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3, 255, 255, 255]),
-      /gzip stream is damaged/,
-    ],
-  ] as const) {
-    it(title, () => assert.throws(() => readBytes(bytes), expected('NOT_A_CAPTURE', message)));
-  }
-
-  const header = pcap(true).subarray(0, 24);
-  for (const [title, bytes, message] of [
     [
       'pcap frame length',
       Buffer.concat([header, new Writer(true).u32(1, 1, 0x7fffffff, 1).bytes()]),

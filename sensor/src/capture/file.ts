@@ -55,7 +55,8 @@ function openReader(name: string, input: Input, clock: Clock): CaptureReader {
     case ReadStatus.OK:
       return reader;
     case ReadStatus.DAMAGED:
-      throw notACapture(name, reader.damage);
+      // A capture, of which nothing can be read.
+      return { damage: reader.damage, begin: () => ReadStatus.DAMAGED, next: () => ReadStatus.DAMAGED };
     default:
       throw notACapture(name, input.failure || 'it ends inside its file header');
   }
