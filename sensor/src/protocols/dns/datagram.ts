@@ -11,6 +11,8 @@ import { writeEnd, writeQuery, writeResponse } from './record.js';
 import { skipName } from './text.js';
 import { hashKey, Scope, Transaction, Transactions } from './transactions.js';
 
+/** With fewer open queries than this each keeps its exchange: parking is for floods. */
+const KEPT_EXCHANGES = 256;
 /** Queries that wait for their response; the oldest gives way and is recorded as unanswered. */
 export const MAX_OPEN_QUERIES = 16_384;
 /** A query that comes again this soon on another interface was captured twice, not sent twice. */
@@ -113,18 +115,26 @@ export class DnsDatagramDecoder implements DatagramDecoder {
     entry.missingBytes = message.missing;
     entry.questionHash = hash;
     writeQuery(entry, message);
-    while (!open.parked.fits(exchange)) this.unanswered(open.oldest!);
-    open.parked.park(entry, exchange, open.oldest);
-    entry.exchange = null;
-    this.sink.pool.release(exchange);
+    if (open.count < KEPT_EXCHANGES) {
+      entry.detailLength = 0;
+      entry.envelopeLength = 0;
+    } else {
+      while (!open.parked.fits(exchange)) this.unanswered(open.oldest!);
+      open.parked.park(entry, exchange, open.oldest);
+      entry.exchange = null;
+      this.sink.pool.release(exchange);
+    }
     open.add(entry);
   }
 
   /** The exchange with which an open query goes on. */
   private resume(entry: Transaction): Exchange {
-    const exchange = this.sink.pool.take();
-    this.open.parked.unpark(entry, exchange);
-    entry.exchange = exchange;
+    let { exchange } = entry;
+    if (exchange === null) {
+      exchange = this.sink.pool.take();
+      this.open.parked.unpark(entry, exchange);
+      entry.exchange = exchange;
+    }
     exchange.requestStartNs = entry.firstNs;
     exchange.requestEndNs = entry.firstNs;
     exchange.requestBytes = entry.requestBytes;

@@ -1,6 +1,6 @@
 /**
- * What the records of open queries say so far, one behind the other in one buffer: an exchange is held only
- * while a message is read, so that a flood of queries without response costs little memory.
+ * What the records of open queries say so far, one behind the other in one buffer: where many are open an exchange
+ * is held only while a message is read, so that a flood of queries without response costs little memory.
  */
 import type { Exchange } from '../exchange.js';
 import type { Transaction } from './transactions.js';
@@ -21,7 +21,7 @@ export class Parked {
     return this.live + exchange.detail.length + exchange.envelope.length <= MAX_PARKED_BYTES;
   }
 
-  /** Takes over what is written in the exchange of an entry. `oldest` is the first of all parked entries. */
+  /** Takes over what is written in the exchange of an entry. `oldest` is the first of all entries; those not parked have no lengths. */
   park(entry: Transaction, exchange: Exchange, oldest: Transaction | null): void {
     const { detail, envelope } = exchange;
     const length = detail.length + envelope.length;
