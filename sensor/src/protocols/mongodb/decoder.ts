@@ -169,6 +169,11 @@ export class MongodbDecoder implements Decoder {
     return this.pending.get(responseTo) ?? null;
   }
 
+  /** The id of an exhaust cursor's last reply may also be that of another request, which still waits. */
+  private answered(responseTo: number, exchange: Exchange): void {
+    if (this.pending.get(responseTo) === exchange) this.pending.delete(responseTo);
+  }
+
   /** Goes on with a message over [at, limit), which ends with it or before. Answers what it consumed. */
   private body(message: Message, bytes: Uint8Array, at: number, limit: number, input: Input | null): number {
     const from = at;
@@ -415,7 +420,12 @@ export class MongodbDecoder implements Decoder {
       return;
     }
     const older = this.pending.get(message.requestId);
-    if (older !== undefined) this.finish(older, StatusValue.INCOMPLETE);
+    if (older !== undefined) {
+      // The rest of its reply, should one be half read, is nobody's.
+      const reply = this.messages[Direction.SERVER];
+      if (reply.exchange === older) reply.exchange = null;
+      this.finish(older, StatusValue.INCOMPLETE);
+    }
     const name = request.command?.name;
     if (name === 'hello' || name === 'isMaster' || name === 'ismaster') exchange.tag = Mark.FIRST_REPLY_ONLY;
     else if (name === 'bulkWrite') exchange.tag = Mark.BULK_WRITE;
@@ -452,7 +462,7 @@ export class MongodbDecoder implements Decoder {
     exchange.responseEndNs = timeNs;
     exchange.responseLastSegment = segment;
     const more = message.opcode === Opcode.MSG && (message.flags & MsgFlag.MORE_TO_COME) !== 0;
-    this.pending.delete(message.responseTo);
+    this.answered(message.responseTo, exchange);
     if (more && exchange.tag !== Mark.FIRST_REPLY_ONLY) {
       if (exchange !== this.exhaust) {
         if (this.exhaust !== null) this.finish(this.exhaust, StatusValue.INCOMPLETE);
@@ -513,7 +523,7 @@ export class MongodbDecoder implements Decoder {
     message.exchange = null;
     if (exchange === null) return;
     if (message.isReply) {
-      this.pending.delete(message.responseTo);
+      this.answered(message.responseTo, exchange);
       if (exchange === this.exhaust) this.exhaust = null;
       this.finish(exchange, StatusValue.INCOMPLETE);
     } else if (message.request.command === null) {
