@@ -265,6 +265,7 @@ export class MysqlDecoder implements Decoder {
     const start = at + HEADER_BYTES + 1;
     const end = at + HEADER_BYTES + read;
     this.settle();
+    if (this.isOver()) return at;
     switch (code) {
       case Com.QUIT:
       case Com.STMT_SEND_LONG_DATA:
@@ -534,6 +535,8 @@ export class MysqlDecoder implements Decoder {
   }
 
   private over(to: 'tls' | 'opaque'): void {
+    // What is sent ahead of a login that ends in compression nobody here reads has no answers.
+    this.pairing.flush(StatusValue.INCOMPLETE);
     this.phase = Phase.OVER;
     this.connection.handOver(to);
   }
