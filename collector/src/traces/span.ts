@@ -10,12 +10,12 @@ import { addressText, isAddress } from '@packetd/proto/telemetry/address';
 import {
   type Attribute,
   Form,
-  hexText,
   type KeyValueColumns,
   numberOf,
   type ProtocolAttributes,
   planAttributes,
   planKeyValue,
+  scalarOf,
 } from '@packetd/proto/telemetry/attributes';
 import { RecordPlan } from '@packetd/proto/telemetry/plan';
 import { Scanner } from '@packetd/proto/telemetry/scanner';
@@ -229,47 +229,53 @@ export class SpanEncoder {
   }
 
   private attribute(attribute: Attribute, key: Uint8Array): void {
-    const { src } = this;
-    const { slot, form } = attribute;
+    const { slot, form, names } = attribute;
     const low = this.scanner.low[slot];
-    const high = this.scanner.high[slot];
     switch (form) {
       case Form.TEXT:
         this.text(key, slot);
         return;
-      case Form.HEX:
-        this.scalar(key, hexText(src, low, high));
-        return;
-      case Form.ADDRESS:
-        if (isAddress(low, high)) this.scalar(key, addressText(src.subarray(low, high)));
-        return;
-      case Form.BOOL:
-        this.scalar(key, low !== 0);
-        return;
-      case Form.ENUM:
-        if (low !== 0) this.scalar(key, attribute.names.get(low) ?? String(low));
-        return;
       case Form.LIST:
+      case Form.OBJECTS:
         this.list(attribute, key, low);
         return;
       case Form.ENTRIES:
         this.entries(attribute.key, low);
         return;
       default: {
-        const value = numberOf(form, low, high);
-        if (Number.isFinite(value)) this.scalar(key, value);
+        const value = scalarOf(form, names, this.src, low, this.scanner.high[slot]);
+        if (value !== undefined) this.scalar(key, value);
       }
     }
   }
 
-  private list({ element }: Attribute, key: Uint8Array, first: number): void {
+  private list({ element, names, object }: Attribute, key: Uint8Array, first: number): void {
     const { itemLow, itemHigh, itemNext } = this.scanner;
     const texts: string[] = [];
     for (let item = first; item !== -1; item = itemNext[item]) {
-      const text = element(this.src, itemLow[item], itemHigh[item]);
-      if (text !== undefined) texts.push(text);
+      const low = itemLow[item];
+      const high = itemHigh[item];
+      const shown =
+        object === null ? scalarOf(element, names, this.src, low, high) : this.json(object, low, high);
+      if (shown !== undefined) texts.push(String(shown));
     }
     if (texts.length > 0) this.texts(key, texts);
+  }
+
+  private json(
+    { table, members }: NonNullable<Attribute['object']>,
+    start: number,
+    end: number,
+  ): string | undefined {
+    const { scanner, src } = this;
+    const serial = scanner.scanElement(table, src, start, end);
+    if (serial === 0) return undefined;
+    const object: Record<string, unknown> = {};
+    for (const { key, slot, form, names } of members) {
+      if (scanner.stamp[slot] !== serial) continue;
+      object[key] = scalarOf(form, names, src, scanner.low[slot], scanner.high[slot]);
+    }
+    return JSON.stringify(object);
   }
 
   private texts(key: Uint8Array, texts: readonly string[]): void {
