@@ -3,7 +3,8 @@
  * so that a slow reader slows the decoding of a file; when it takes none for a moment, the rest waits and
  * the event loop goes on, so that signals are heard.
  */
-import { fstatSync, writeSync } from 'node:fs';
+import { writeSync } from 'node:fs';
+import { unblockStdout } from '@packetd/collector/documents/console';
 
 /** How long a full pipe is waited for without the event loop, and in what steps. */
 const PATIENCE_MS = 20;
@@ -41,9 +42,7 @@ export class StandardOutput {
     private readonly recordsAfter: (bytes: Uint8Array, at: number) => number,
     private readonly done: () => void,
   ) {
-    const status = fstatSync(1);
-    // Node makes a pipe non-blocking when it makes its stream, and undoes that at its end.
-    if ((status.isFIFO() || status.isSocket()) && process.platform !== 'win32') void process.stdout;
+    unblockStdout();
   }
 
   /** `bytes[0, length)` is borrowed until the call returns. */

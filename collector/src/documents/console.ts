@@ -6,13 +6,18 @@ const STDOUT = 1;
 /** How often a reader that takes nothing is asked again. */
 const RETRY_MS = 5;
 
+/** Lets `writeSync` to standard output fail with EAGAIN where it is a pipe that is full. */
+export function unblockStdout(): void {
+  const status = fstatSync(STDOUT);
+  // Node makes a pipe non-blocking when it makes its stream, and undoes that at its end.
+  if ((status.isFIFO() || status.isSocket()) && process.platform !== 'win32') void process.stdout;
+}
+
 export class Console {
   private closed = false;
 
   constructor() {
-    const status = fstatSync(STDOUT);
-    // Node makes a pipe non-blocking when it makes its stream, and undoes that at its end.
-    if ((status.isFIFO() || status.isSocket()) && process.platform !== 'win32') void process.stdout;
+    unblockStdout();
   }
 
   /** Resolves with false where nobody reads any more; rejects when it is closed before all is written. */
