@@ -2,7 +2,6 @@
  * The way of a frame inside one thread: packet → flow → protocol → record. A pipeline owns all its
  * state; several of them share nothing but the ledger's memory, of which each has its own.
  */
-import { WireWriter } from '@packetd/proto';
 import type { Clock, Frame, FrameHandler } from './capture/engine.js';
 import { EndpointRecords } from './endpoints.js';
 import type { Side, StreamHandler, StreamHandlerFactory, TcpFlow } from './flow/stream.js';
@@ -26,13 +25,7 @@ import {
   withBudget,
 } from './protocols/decoder.js';
 import { type Exchange, ExchangePool } from './protocols/exchange.js';
-import {
-  type BatchOutput,
-  type Endpoints,
-  encodeEndpoint,
-  RecordEncoder,
-  TRANSPORT_UDP,
-} from './protocols/records.js';
+import { type BatchOutput, Endpoints, RecordEncoder, TRANSPORT_UDP } from './protocols/records.js';
 import { DATAGRAM_PROTOCOLS, PROTOCOL_NAMES, STREAM_PROTOCOLS } from './protocols/registry.js';
 import type { Rule } from './rules.js';
 
@@ -216,46 +209,13 @@ export class Pipeline implements FrameHandler, StreamHandlerFactory {
   }
 }
 
-/** The last endpoint of one role as fields of message Endpoint. */
-class EndpointEncoder {
-  readonly encoded = new WireWriter(32);
-  private ipVersion = 0;
-  private w0 = 0;
-  private w1 = 0;
-  private w2 = 0;
-  private w3 = 0;
-  private port = -1;
-
-  encode(ipVersion: number, w0: number, w1: number, w2: number, w3: number, port: number): void {
-    if (port === this.port && w3 === this.w3 && w2 === this.w2 && w1 === this.w1 && w0 === this.w0) {
-      if (ipVersion === this.ipVersion) return;
-    }
-    this.ipVersion = ipVersion;
-    this.w0 = w0;
-    this.w1 = w1;
-    this.w2 = w2;
-    this.w3 = w3;
-    this.port = port;
-    encodeEndpoint(this.encoded, ipVersion, w0, w1, w2, w3, port);
-  }
-}
-
 /** One datagram protocol's decoder, and the way of its exchanges to the encoder. */
 class Datagrams implements DatagramSink {
   readonly protocol: DatagramProtocol;
   readonly decoder: DatagramDecoder;
   readonly index: number;
   readonly pool: ExchangePool;
-  private readonly client = new EndpointEncoder();
-  private readonly server = new EndpointEncoder();
-  private readonly endpoints: { -readonly [K in keyof Endpoints]: Endpoints[K] } = {
-    client: this.client.encoded,
-    server: this.server.encoded,
-    transport: TRANSPORT_UDP,
-    hash0: 0,
-    hash1: 0,
-    emitted: 0,
-  };
+  private readonly endpoints = new Endpoints(TRANSPORT_UDP);
 
   constructor(
     protocol: DatagramProtocol,
@@ -270,8 +230,8 @@ class Datagrams implements DatagramSink {
   emit(e: DatagramEndpoints, exchange: Exchange): void {
     const { clock, encoder, ledger } = this.settings;
     const { endpoints } = this;
-    this.client.encode(e.ipVersion, e.client0, e.client1, e.client2, e.client3, e.clientPort);
-    this.server.encode(e.ipVersion, e.server0, e.server1, e.server2, e.server3, e.serverPort);
+    endpoints.setClient(e.ipVersion, e.client0, e.client1, e.client2, e.client3, e.clientPort);
+    endpoints.setServer(e.ipVersion, e.server0, e.server1, e.server2, e.server3, e.serverPort);
     const startNs = exchange.requestStartNs >= 0 ? exchange.requestStartNs : exchange.responseStartNs;
     const seconds = Math.floor(startNs / 1e9);
     const ports = (e.clientPort << 16) | e.serverPort;

@@ -2,7 +2,7 @@
  * One TCP connection above reassembly: finds out its protocol, keeps the bytes that the decoder has
  * not consumed yet, and gives the decoder's exchanges to the record encoder.
  */
-import { StatusValue, WireWriter } from '@packetd/proto';
+import { StatusValue } from '@packetd/proto';
 import type { Clock } from '../capture/engine.js';
 import { CloseReason, type Side, type StreamHandler, type TcpFlow } from '../flow/stream.js';
 import { Count, type Ledger, ProtocolCount } from '../ledger.js';
@@ -19,13 +19,7 @@ import {
   Verdict,
 } from './decoder.js';
 import type { Exchange, ExchangePool } from './exchange.js';
-import {
-  type Endpoints,
-  encodeEndpoint,
-  makeEndpoints,
-  type RecordEncoder,
-  TRANSPORT_TCP,
-} from './records.js';
+import { Endpoints, type RecordEncoder, TRANSPORT_TCP } from './records.js';
 import { looksLikeTls } from './tls.js';
 
 /** Bytes of one side that detection waits for before it gives that side's message up. */
@@ -453,11 +447,14 @@ export class ProtocolConnection implements StreamHandler, Connection {
 
   private makeEndpoints(): Endpoints {
     const { flow } = this;
-    const a = flow.address0;
-    const b = flow.address1;
-    const side0 = encodeEndpoint(new WireWriter(32), flow.ipVersion, a[0], a[1], a[2], a[3], flow.port0);
-    const side1 = encodeEndpoint(new WireWriter(32), flow.ipVersion, b[0], b[1], b[2], b[3], flow.port1);
-    const [client, server] = this.clientSide === 0 ? [side0, side1] : [side1, side0];
-    return makeEndpoints(client, server, TRANSPORT_TCP, this.settings.clock.baseSeconds, flow.firstTimeNs);
+    const { ipVersion } = flow;
+    const clientIs0 = this.clientSide === 0;
+    const client = clientIs0 ? flow.address0 : flow.address1;
+    const server = clientIs0 ? flow.address1 : flow.address0;
+    const endpoints = new Endpoints(TRANSPORT_TCP);
+    endpoints.setClient(ipVersion, client[0], client[1], client[2], client[3], this.clientPort);
+    endpoints.setServer(ipVersion, server[0], server[1], server[2], server[3], this.serverPort);
+    endpoints.identify(this.settings.clock.baseSeconds, flow.firstTimeNs);
+    return endpoints;
   }
 }

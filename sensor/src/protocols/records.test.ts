@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { fromBinary } from '@bufbuild/protobuf';
-import { RedisTag, RoundTripTag, StatusValue, WireWriter } from '@packetd/proto';
+import { RedisTag, RoundTripTag, StatusValue } from '@packetd/proto';
 import {
   type RoundTripBatch,
   RoundTripBatchSchema,
@@ -9,7 +9,7 @@ import {
 } from '@packetd/proto/gen/packetd/v1/roundtrip_pb';
 import { Clock } from '../capture/engine.js';
 import { Exchange } from './exchange.js';
-import { encodeEndpoint, makeEndpoints, RecordEncoder, TRANSPORT_TCP } from './records.js';
+import { Endpoints, RecordEncoder, TRANSPORT_TCP } from './records.js';
 
 const BASE = 1_700_000_000;
 
@@ -22,9 +22,10 @@ function encode(fill: (exchange: Exchange) => void, times = 1): RoundTripBatch {
       batch = fromBinary(RoundTripBatchSchema, bytes.slice(0, length));
     },
   });
-  const client = encodeEndpoint(new WireWriter(32), 4, 0, 0, 0xffff, 0x0a000001, 40_000);
-  const server = encodeEndpoint(new WireWriter(32), 6, 0x20010db8, 0, 0, 1, 6379);
-  const endpoints = makeEndpoints(client, server, TRANSPORT_TCP, BASE, 0);
+  const endpoints = new Endpoints(TRANSPORT_TCP);
+  endpoints.setClient(4, 0, 0, 0xffff, 0x0a000001, 40_000);
+  endpoints.setServer(6, 0x20010db8, 0, 0, 1, 6379);
+  endpoints.identify(BASE, 0);
   for (let i = 0; i < times; i++) {
     const exchange = new Exchange();
     fill(exchange);

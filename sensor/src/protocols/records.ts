@@ -28,17 +28,44 @@ const BATCH_BYTES = 256 << 10;
 const MAX_FRAMING_BYTES = 256;
 const MAX_TAG_BYTES = 5;
 
-/** Who talked: encoded once per connection by `encodeEndpoint`. */
-export interface Endpoints {
-  /** Address and port fields of message Endpoint. */
-  readonly client: WireWriter;
-  readonly server: WireWriter;
-  readonly transport: number;
+/** Words that the address and the port of one end take at most. */
+const END_WORDS = 8;
+
+/** Who talked: encoded once per connection. It is kept as long as the connection, so it is small. */
+export class Endpoints {
+  /** Address and port fields of message Endpoint as little-endian words: the client's, then the server's. */
+  readonly words = new Int32Array(2 * END_WORDS);
+  /** Bytes of them. */
+  clientBytes = 0;
+  serverBytes = 0;
   /** Hash of the connection and the time it was first seen: the first half of every id. */
-  readonly hash0: number;
-  readonly hash1: number;
+  hash0 = 0;
+  hash1 = 0;
   /** Records written of this connection so far. */
-  emitted: number;
+  emitted = 0;
+
+  constructor(readonly transport: number) {}
+
+  /** The address in the words of a `Packet`. */
+  setClient(ipVersion: number, w0: number, w1: number, w2: number, w3: number, port: number): void {
+    this.clientBytes = encodeEnd(this.words, 0, ipVersion, w0, w1, w2, w3, port);
+  }
+
+  setServer(ipVersion: number, w0: number, w1: number, w2: number, w3: number, port: number): void {
+    this.serverBytes = encodeEnd(this.words, END_WORDS, ipVersion, w0, w1, w2, w3, port);
+  }
+
+  /** Makes the hashes, of both ends and the time of the first packet. */
+  identify(baseSeconds: number, firstTimeNs: number): void {
+    let hash0 = mix(this.transport ^ Math.floor(firstTimeNs / 1e9) ^ baseSeconds);
+    let hash1 = mix((firstTimeNs % 1e9) + 0x51ed270b);
+    for (const word of this.words) {
+      hash0 = mix(hash0 ^ word);
+      hash1 = mix(Math.imul(hash1, 0x85ebca6b) ^ word);
+    }
+    this.hash0 = hash0;
+    this.hash1 = hash1;
+  }
 }
 
 export class RecordEncoder {
@@ -72,7 +99,9 @@ export class RecordEncoder {
       w,
       at,
       RoundTripTag.client,
-      endpoints.client,
+      endpoints.words,
+      0,
+      endpoints.clientBytes,
       exchange.requestBytes,
       packets(exchange.requestFirstSegment, exchange.requestLastSegment),
     );
@@ -80,7 +109,9 @@ export class RecordEncoder {
       w,
       at,
       RoundTripTag.server,
-      endpoints.server,
+      endpoints.words,
+      END_WORDS,
+      endpoints.serverBytes,
       exchange.responseBytes,
       packets(exchange.responseFirstSegment, exchange.responseLastSegment),
     );
@@ -171,45 +202,32 @@ function readSecond(seconds: number): void {
   secondHigh = Math.floor(upper / 65536) + Math.floor(low / 0x100000000);
 }
 
-/** Address and port fields of message Endpoint, from the words of a `Packet`, in place of what `into` held. */
-export function encodeEndpoint(
-  into: WireWriter,
+const end = new WireWriter(4 * END_WORDS);
+
+/** Puts the fields of one end at `words[from]`; answers how many bytes they are. */
+function encodeEnd(
+  words: Int32Array,
+  from: number,
   ipVersion: number,
   w0: number,
   w1: number,
   w2: number,
   w3: number,
   port: number,
-): WireWriter {
-  into.reset();
-  into.varint(EndpointTag.address);
-  into.varint(ipVersion === 4 ? 4 : 16);
+): number {
+  end.reset();
+  end.varint(EndpointTag.address);
+  end.varint(ipVersion === 4 ? 4 : 16);
   if (ipVersion !== 4) {
-    into.word(w0);
-    into.word(w1);
-    into.word(w2);
+    end.word(w0);
+    end.word(w1);
+    end.word(w2);
   }
-  into.word(w3);
-  into.uintNonZero(EndpointTag.port, port);
-  return into;
-}
-
-export function makeEndpoints(
-  client: WireWriter,
-  server: WireWriter,
-  transport: number,
-  baseSeconds: number,
-  firstTimeNs: number,
-): Endpoints {
-  let hash0 = mix(transport ^ Math.floor(firstTimeNs / 1e9) ^ baseSeconds);
-  let hash1 = mix((firstTimeNs % 1e9) + 0x51ed270b);
-  for (const { bytes, length } of [client, server]) {
-    for (let i = 0; i < length; i++) {
-      hash0 = Math.imul(hash0 ^ bytes[i], 0x01000193);
-      hash1 = Math.imul(hash1 ^ bytes[i], 0x85ebca6b) ^ (hash1 >>> 13);
-    }
-  }
-  return { client, server, transport, hash0: mix(hash0), hash1: mix(hash1), emitted: 0 };
+  end.word(w3);
+  end.uintNonZero(EndpointTag.port, port);
+  end.bytes.fill(0, end.length);
+  for (let i = 0; i < END_WORDS; i++) words[from + i] = end.view.getInt32(4 * i, true);
+  return end.length;
 }
 
 export const TRANSPORT_TCP = TransportValue.TCP;
@@ -224,14 +242,17 @@ function putEndpoint(
   w: WireWriter,
   at: number,
   tag: number,
-  encoded: WireWriter,
+  words: Int32Array,
+  from: number,
+  length: number,
   size: number,
   count: number,
 ): number {
-  const { bytes } = w;
+  const { bytes, view } = w;
   const mark = at + 2;
   bytes[at] = tag;
-  at = putWriter(w, mark, encoded);
+  for (let i = 0; i < length; i += 4) view.setInt32(mark + i, words[from + (i >> 2)], true);
+  at = mark + length;
   at = putNonZero(bytes, at, EndpointTag.bytes, size);
   at = putNonZero(bytes, at, EndpointTag.packets, count);
   bytes[mark - 1] = at - mark;

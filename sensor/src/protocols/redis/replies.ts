@@ -52,9 +52,8 @@ export class ReplyReader {
   /** Inside a line whose end was not found yet. */
   private inLine = false;
   private inStreamedString = false;
-  /** Streamed aggregates that are open, and `left` outside of each. */
-  private streamed = 0;
-  private readonly outer = new Float64Array(MAX_STREAMED);
+  /** Of the streamed aggregates that are open: `left` outside of each. */
+  private readonly outer: number[] = [];
   /** The next value is a first element that is wanted. */
   private first = false;
   /** Attributes came, the reply itself not yet. */
@@ -86,7 +85,7 @@ export class ReplyReader {
     this.skip = 0;
     this.inLine = false;
     this.inStreamedString = false;
-    this.streamed = 0;
+    if (this.outer.length > 0) this.outer.length = 0;
     this.missing = 0;
     this.first = false;
     this.attributed = false;
@@ -223,11 +222,11 @@ export class ReplyReader {
 
   private endOfStreamed(input: Input, at: number): number {
     const { bytes, end } = input;
-    if (this.streamed === 0) return ~at;
+    if (this.outer.length === 0) return ~at;
     if (end - at < 3) return at;
     if (bytes[at + 1] !== CR || bytes[at + 2] !== LF) return ~at;
     this.bytes += 3;
-    this.left = this.outer[--this.streamed];
+    this.left = this.outer.pop()!;
     this.valueEnds(input, at + 3);
     return at + 3;
   }
@@ -245,8 +244,8 @@ export class ReplyReader {
     this.first = wanted && count > 0;
     this.bytes += next - at;
     if (count === STREAMED) {
-      if (this.streamed === MAX_STREAMED || type === Type.ATTRIBUTE) return ~at;
-      this.outer[this.streamed++] = this.left;
+      if (this.outer.length === MAX_STREAMED || type === Type.ATTRIBUTE) return ~at;
+      this.outer.push(this.left);
       this.left = Number.POSITIVE_INFINITY;
       return next;
     }
