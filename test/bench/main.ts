@@ -10,7 +10,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { PACKETD } from '../e2e/support.js';
 import { CAPTURES, type Capture, LOADS } from './captures.js';
-import { live } from './live.js';
+import { apartMissing, live } from './live.js';
 import { measure } from './processes.js';
 import { line, type Row, row } from './row.js';
 
@@ -20,10 +20,16 @@ const COLLECTED = 'http';
 
 const CASES = [
   ...CAPTURES.flatMap(({ name }) => [`file-${name}-none`, `file-${name}-json`]),
-  ...LOADS.map(({ name }) => `live-${name}`),
+  ...LOADS.flatMap(({ name }) => [`live-${name}`, `live-${name}-apart`]),
   ...OUTPUTS.map((name) => `collector-${name}`),
 ];
 const { values, positionals } = commandLine();
+const others = (values.against ?? []).map((text) => {
+  const at = text.indexOf('=');
+  return { name: text.slice(0, at), command: text.slice(at + 1) };
+});
+/** A command that names no capture watches the network. */
+const isLive = ({ command }: { command: string }) => !command.includes('{pcap}');
 const wanted = (name: string) => positionals.length === 0 || positionals.some((part) => name.includes(part));
 const directory = values.keep ?? mkdtempSync(join(tmpdir(), 'packetd-bench-'));
 const rows: Row[] = [];
@@ -36,8 +42,12 @@ try {
     for (const output of cases) await fileCase(capture, file, output);
   }
   for (const load of LOADS) {
-    const name = `live-${load.name}`;
-    if (wanted(name) && !isMissing(name, load.missing?.() ?? null)) print(await live(name, load));
+    for (const apart of [false, true]) {
+      const name = `live-${load.name}${apart ? '-apart' : ''}`;
+      const missing = () => load.missing?.() ?? (apart ? apartMissing() : null);
+      if (!wanted(name) || isMissing(name, missing())) continue;
+      for (const r of await live(name, load, { apart, against: others.filter(isLive) })) print(r);
+    }
   }
   for (const name of OUTPUTS) if (wanted(`collector-${name}`)) await collectorCase(name);
   if (values.json) process.stdout.write(`${JSON.stringify(rows)}\n`);
@@ -83,8 +93,7 @@ async function fileCase(capture: Capture, file: string, output: string): Promise
   capture.check(records);
   const own = row(`file-${capture.name}-${output}`, 'packetd', records, frames, usage);
   print(own);
-  for (const against of values.against ?? []) {
-    const [name, command] = [against.slice(0, against.indexOf('=')), against.slice(against.indexOf('=') + 1)];
+  for (const { name, command } of others.filter((against) => !isLive(against))) {
     const other = await measure('sh', ['-c', `exec ${command.replaceAll('{pcap}', file)}`]);
     const measured = row(own.case, name, records, frames, other);
     print({ ...measured, ratio: measured.cpuSeconds / own.cpuSeconds });

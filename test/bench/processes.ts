@@ -62,6 +62,21 @@ export function usageOf(pid: number): { cpuSeconds: number; peakMegabytes: numbe
   };
 }
 
+/** Processors that this process may run on. */
+export function processors(): number[] {
+  const list = /Cpus_allowed_list:\s+(\S+)/.exec(readFileSync('/proc/self/status', 'utf8'))![1];
+  return list.split(',').flatMap((range) => {
+    const [first, last = first] = range.split('-').map(Number);
+    return Array.from({ length: last - first + 1 }, (_, i) => first + i);
+  });
+}
+
+/** Has this process, and what it starts from now on, run on these processors only (taskset(1)). */
+export function runOn(list: readonly number[]): void {
+  const { status, stderr } = spawnSync('taskset', ['-a', '-p', '-c', list.join(','), String(process.pid)]);
+  if (status !== 0) throw new Error(`taskset failed: ${stderr}`);
+}
+
 export function has(program: string): boolean {
   return spawnSync('sh', ['-c', `command -v ${program}`]).status === 0;
 }

@@ -16,7 +16,7 @@ export interface Row {
   /** Live: roundtrips over the requests that the load tool says it made; frames that the ring had no room for. */
   readonly captured?: number;
   readonly dropped?: number;
-  /** Live: time of the load tool with packetd over that without, less 1. */
+  /** Live: time of the load tool with the program over that without, less 1. */
   readonly slowdown?: number;
 }
 
@@ -42,10 +42,11 @@ export function row(
 }
 
 export function line(r: Row): string {
-  const live =
+  const captured =
     r.captured === undefined
       ? ''
-      : `  ${(r.captured * 100).toFixed(3)} % of the requests, ${r.dropped} frames dropped, load tool slowed by ${(r.slowdown! * 100).toFixed(1)} %`;
+      : `  ${(r.captured * 100).toFixed(3)} % of the requests, ${r.dropped} frames dropped`;
+  const slowdown = r.slowdown === undefined ? '' : `  load tool slowed by ${(r.slowdown * 100).toFixed(1)} %`;
   const frames =
     r.frames === 0
       ? ''
@@ -55,6 +56,6 @@ export function line(r: Row): string {
     `${r.case.padEnd(22)} ${r.program.padEnd(8)} ${r.cpuSeconds.toFixed(2).padStart(6)} s ` +
     `${String(r.roundtrips).padStart(8)} rt ${r.microsecondsPerRoundtrip.toFixed(2).padStart(6)} µs/rt ` +
     `${(r.roundtripsPerSecond / 1e6).toFixed(2).padStart(5)} M/s${frames} ${r.peakMegabytes.toFixed(0).padStart(4)} MiB` +
-    `${r.ratio === undefined ? '' : `  ${r.ratio.toFixed(1)}x`}${live}`
+    `${r.ratio === undefined ? '' : `  ${r.ratio.toFixed(1)}x`}${captured}${slowdown}`
   );
 }
