@@ -15,6 +15,8 @@ const ACK = 0x10;
 const REQUEST = Buffer.from('GET /users/42 HTTP/1.1\r\nHost: shop.test\r\n\r\n');
 const ANSWER = Buffer.from('HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello');
 
+const SEGMENT = Buffer.alloc(100, '~');
+
 /** A pcap of raw IPv4 (link type 101), 5 µs from packet to packet, handed on in pieces. */
 class Traffic {
   private out = Buffer.alloc(CHUNK_BYTES);
@@ -126,7 +128,16 @@ const CASES: [
     },
   ],
   // 16 384 of them are followed.
-  ['connections that stay open', 50_000, 210, 50_000, request],
+  ['connections that stay open', 50_000, 180, 50_000, request],
+  [
+    'segments, of which one in fifty is lost and nothing is acknowledged',
+    600_000,
+    100,
+    0,
+    (t, i) => {
+      if (i % 50 !== 2) t.tcp(0, false, 1 + 100 * i, 1, ACK, SEGMENT);
+    },
+  ],
 ];
 
 describe('memory', { skip: existsSync('/proc/self/status') ? false : 'needs /proc' }, () => {

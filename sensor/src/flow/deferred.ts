@@ -4,6 +4,7 @@
  * a moment, and whatever its side sends then; what it acknowledges is lost when it has not come by then.
  */
 import { Packet } from '../packet/packet.js';
+import { takeBuffer } from './buffers.js';
 import type { Half } from './half.js';
 
 /** What `hold` takes of one connection. */
@@ -23,14 +24,14 @@ export class DeferredPackets {
     return this.packets.length >= MAX_DEFERRED_PACKETS;
   }
 
-  /** Keeps a copy. */
+  /** Keeps a copy, whose bytes whoever takes it gives back. */
   hold(p: Packet): void {
     const copy = new Packet();
     Object.assign(copy, p);
-    // Not `slice`, which copies nothing of a `Buffer`.
-    copy.bytes = Uint8Array.prototype.slice.call(p.bytes, p.payloadStart, p.payloadEnd);
     copy.payloadStart = 0;
-    copy.payloadEnd = copy.bytes.length;
+    copy.payloadEnd = p.payloadEnd - p.payloadStart;
+    copy.bytes = takeBuffer(copy.payloadEnd);
+    copy.bytes.set(p.bytes.subarray(p.payloadStart, p.payloadEnd));
     this.packets.push(copy);
   }
 

@@ -1,4 +1,5 @@
 /** One direction of a TCP connection: where it stands and what is held of it. */
+import { giveBuffer, takeBuffer } from './buffers.js';
 import type { Side, StreamHandler } from './stream.js';
 
 /** What is known of where a direction stands. */
@@ -10,18 +11,59 @@ export const Position = {
 } as const;
 export type Position = (typeof Position)[keyof typeof Position];
 
+/** Released segments kept to be used again: they live long enough to be expensive garbage. */
+const MAX_FREE_SEGMENTS = 8192;
+const NOTHING = new Uint8Array(0);
+
 /** A copy of a segment, in the list of its direction by sequence number. */
 export class HeldSegment {
   next: HeldSegment | null = null;
   previous: HeldSegment | null = null;
+  sequence = 0;
+  /** Bytes of the stream, of which only the first `captured` are there. */
+  length = 0;
+  captured = 0;
+  bytes: Uint8Array = NOTHING;
+  timeNs = 0;
 
-  /** `length` bytes of the stream, of which only `bytes` were captured. */
-  constructor(
-    readonly sequence: number,
-    public length: number,
-    public bytes: Uint8Array,
-    readonly timeNs: number,
-  ) {}
+  private static free: HeldSegment | null = null;
+  private static freeCount = 0;
+
+  /** Copies `captured` bytes from bytes[start] on. */
+  static copy(
+    sequence: number,
+    length: number,
+    bytes: Uint8Array,
+    start: number,
+    captured: number,
+    timeNs: number,
+  ): HeldSegment {
+    let segment = HeldSegment.free;
+    if (segment === null) segment = new HeldSegment();
+    else {
+      HeldSegment.free = segment.next;
+      HeldSegment.freeCount--;
+    }
+    segment.sequence = sequence;
+    segment.length = length;
+    segment.captured = captured;
+    segment.bytes = takeBuffer(captured);
+    segment.bytes.set(bytes.subarray(start, start + captured));
+    segment.timeNs = timeNs;
+    return segment;
+  }
+
+  /** Ends the use of a segment that is in no list any more, and of its bytes. */
+  release(): void {
+    giveBuffer(this.bytes);
+    this.bytes = NOTHING;
+    this.previous = null;
+    this.next = null;
+    if (HeldSegment.freeCount === MAX_FREE_SEGMENTS) return;
+    this.next = HeldSegment.free;
+    HeldSegment.free = this;
+    HeldSegment.freeCount++;
+  }
 }
 
 /** One direction of a connection: what `side` sends. */

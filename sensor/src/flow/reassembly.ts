@@ -244,7 +244,8 @@ export class Reassembly {
     for (let held = half.head; held !== null && held.sequence === half.next; held = half.head) {
       this.unlink(half, held);
       const timeNs = Math.max(held.timeNs, half.progressNs);
-      this.deliver(half, held.bytes, 0, held.bytes.length, held.length, timeNs);
+      this.deliver(half, held.bytes, 0, held.captured, held.length, timeNs);
+      held.release();
     }
   }
 
@@ -355,7 +356,7 @@ export class Reassembly {
           half.heldBytes + pieceCost <= options.maxHoldBytes &&
           counters.heldBytes + pieceCost <= options.maxTotalHoldBytes
         ) {
-          const held = new HeldSegment(from, room, copyOf(bytes, start + copyFrom, start + copyTo), timeNs);
+          const held = HeldSegment.copy(from, room, bytes, start + copyFrom, copyTo - copyFrom, timeNs);
           this.link(half, held, previous);
           previous = held;
         } else {
@@ -381,7 +382,7 @@ export class Reassembly {
     else previous.next = held;
     if (following === null) half.tail = held;
     else following.previous = held;
-    const cost = held.bytes.length + HELD_SEGMENT_OVERHEAD_BYTES;
+    const cost = held.captured + HELD_SEGMENT_OVERHEAD_BYTES;
     half.heldBytes += cost;
     this.counters.heldBytes += cost;
   }
@@ -391,7 +392,7 @@ export class Reassembly {
     else held.previous.next = held.next;
     if (held.next === null) half.tail = held.previous;
     else held.next.previous = held.previous;
-    const cost = held.bytes.length + HELD_SEGMENT_OVERHEAD_BYTES;
+    const cost = held.captured + HELD_SEGMENT_OVERHEAD_BYTES;
     half.heldBytes -= cost;
     this.counters.heldBytes -= cost;
   }
@@ -403,19 +404,15 @@ export class Reassembly {
       if (beyond <= 0) return;
       this.unlink(half, held);
       const kept = held.length - beyond;
-      const keptBytes = Math.max(0, Math.min(kept, held.bytes.length));
-      this.counters.ignoredBytes += held.bytes.length - keptBytes;
-      if (kept <= 0) continue;
+      const captured = Math.max(0, Math.min(kept, held.captured));
+      this.counters.ignoredBytes += held.captured - captured;
+      if (kept <= 0) {
+        held.release();
+        continue;
+      }
       held.length = kept;
-      held.bytes = held.bytes.subarray(0, keptBytes);
+      held.captured = captured;
       this.link(half, held, half.tail);
     }
   }
-}
-
-/** Not `slice`, which copies nothing of a `Buffer`. */
-function copyOf(bytes: Uint8Array, start: number, end: number): Uint8Array {
-  const copy = new Uint8Array(end - start);
-  copy.set(bytes.subarray(start, end));
-  return copy;
 }

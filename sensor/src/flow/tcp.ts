@@ -7,6 +7,7 @@
  * SYNs cost an entry in the table and nothing above it. The `TcpFlow` is valid until `close`.
  */
 import { type Packet, TcpFlag } from '../packet/packet.js';
+import { giveBuffer } from './buffers.js';
 import { State, TcpConnection } from './connection.js';
 import { TcpCounters } from './counters.js';
 import { DeferredPackets } from './deferred.js';
@@ -229,9 +230,10 @@ export class TcpTracker {
     if (deferred === null) return;
     if (all) connection.deferred = null;
     for (let p = deferred.take(all); p !== null; p = deferred.take(all)) {
-      this.counters.heldBytes -= p.bytes.length;
-      if (connection.state === State.CLOSED) this.counters.ignoredBytes += p.bytes.length;
+      this.counters.heldBytes -= p.payloadEnd;
+      if (connection.state === State.CLOSED) this.counters.ignoredBytes += p.payloadEnd;
       else this.segment(connection, deferred.half, deferred.peer, p);
+      giveBuffer(p.bytes);
     }
     if (connection.deferred === deferred && deferred.isEmpty) connection.deferred = null;
   }

@@ -4,6 +4,7 @@
  */
 import { StatusValue } from '@packetd/proto';
 import type { Clock } from '../capture/engine.js';
+import { giveBuffer, takeBuffer } from '../flow/buffers.js';
 import { CloseReason, type Side, type StreamHandler, type TcpFlow } from '../flow/stream.js';
 import { Count, type Ledger, ProtocolCount } from '../ledger.js';
 import {
@@ -44,27 +45,6 @@ const Mode = { DETECT: 0, DECODE: 1, SKIP: 2 } as const;
 type Mode = (typeof Mode)[keyof typeof Mode];
 
 const NOTHING = new Uint8Array(0);
-/** Most of what is held is the beginning of a message; much more is the beginning of a large one. */
-const SMALL_HOLD_BYTES = 512;
-const HOLD_BYTES = 4096;
-const freeSmallHolds: Uint8Array[] = [];
-const freeHolds: Uint8Array[] = [];
-const MAX_FREE_HOLDS = 256;
-
-function takeHold(length: number): Uint8Array {
-  if (length <= SMALL_HOLD_BYTES) return freeSmallHolds.pop() ?? new Uint8Array(SMALL_HOLD_BYTES);
-  if (length <= HOLD_BYTES) return freeHolds.pop() ?? new Uint8Array(HOLD_BYTES);
-  let size = HOLD_BYTES * 2;
-  while (size < length) size *= 2;
-  return new Uint8Array(size);
-}
-
-function giveHold(hold: Uint8Array): void {
-  if (hold.length === SMALL_HOLD_BYTES) {
-    if (freeSmallHolds.length < MAX_FREE_HOLDS) freeSmallHolds.push(hold);
-  } else if (hold.length === HOLD_BYTES && freeHolds.length < MAX_FREE_HOLDS) freeHolds.push(hold);
-}
-
 /** What one side has sent and the decoder has not consumed. */
 class Half {
   held: Uint8Array = NOTHING;
@@ -83,9 +63,9 @@ class Half {
   hold(bytes: Uint8Array, start: number, end: number): void {
     const length = this.heldLength + end - start;
     if (length > this.held.length) {
-      const grown = takeHold(length);
+      const grown = takeBuffer(length);
       grown.set(this.held.subarray(0, this.heldLength));
-      giveHold(this.held);
+      giveBuffer(this.held);
       this.held = grown;
     }
     this.held.set(bytes.subarray(start, end), this.heldLength);
@@ -103,7 +83,7 @@ class Half {
   }
 
   clear(): void {
-    giveHold(this.held);
+    giveBuffer(this.held);
     this.held = NOTHING;
     this.heldLength = 0;
     this.need = 0;
