@@ -3,9 +3,9 @@ export * from './gen/tags.js';
 export {
   encodeString,
   MAX_NESTED_BYTES,
-  putBytes,
   putField,
   putVarint,
   putWriter,
   WireWriter,
 } from './wire-writer.js';
+export { equalBytes, STRIDE_BYTES, viewOf } from './words.js';

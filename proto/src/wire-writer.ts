@@ -6,15 +6,17 @@
  * valid), so that nothing is moved when their length is known.
  */
 
+import { copyExactly, copyWords, STRIDE_BYTES, viewOf } from './words.js';
+
 const NESTED_LENGTH_BYTES = 3;
 /** Longest nested message that `begin`/`end` can hold. */
 export const MAX_NESTED_BYTES = 2 ** 21 - 1;
 
-/** From here `set` is faster than a loop, for part of an array and for a whole one. */
-const LONG_BYTES = 96;
+/** From here `set` is faster than a loop, for a whole array. */
 const LONG_WHOLE_BYTES = 24;
-/** The same for what is copied by words. */
-const LONG_WRITER_BYTES = 80;
+/** From here words are faster than a loop, and from there `set` than words. */
+const MIN_WORDS_BYTES = 16;
+const LONG_BYTES = 384;
 
 const encoder = new TextEncoder();
 
@@ -26,8 +28,8 @@ export class WireWriter {
   length = 0;
 
   constructor(initialBytes = 256) {
-    // Whole words, for `putWriter`.
-    this.bytes = new Uint8Array((initialBytes + 3) & ~3);
+    // Whole strides, for `putWriter`.
+    this.bytes = new Uint8Array((initialBytes + STRIDE_BYTES - 1) & -STRIDE_BYTES);
     this.view = new DataView(this.bytes.buffer);
   }
 
@@ -116,20 +118,21 @@ export class WireWriter {
     const before = this.length;
     this.varint(tag);
     this.varint(length);
-    const bytes = this.bytes;
     let at = this.length;
-    let high = 0;
-    if (length > 64) {
-      for (let i = start; i < end; i++) high |= source[i];
-      if (high < 0x80) bytes.set(source.subarray(start, end), at);
-    } else {
+    let ascii: boolean;
+    if (length < MIN_WORDS_BYTES) {
+      const bytes = this.bytes;
+      let high = 0;
       for (let i = start; i < end; i++) {
         const byte = source[i];
         high |= byte;
         bytes[at++] = byte;
       }
+      ascii = high < 0x80;
+    } else {
+      ascii = copyExactly(this.view, at, this.viewOf(source), start, end);
     }
-    if (high < 0x80) {
+    if (ascii) {
       this.length += length;
       return;
     }
@@ -198,8 +201,30 @@ export class WireWriter {
     this.length += 4;
   }
 
+  /** `length` bytes that are wire format already, of a view that goes on for a stride behind them. */
+  words(source: DataView, start: number, length: number): void {
+    this.reserve(length + STRIDE_BYTES);
+    copyWords(this.view, this.length, source, start, length);
+    this.length += length;
+  }
+
   private copy(source: Uint8Array, start: number, end: number): void {
-    this.length = putBytes(this.bytes, this.length, source, start, end);
+    const length = end - start;
+    const { bytes } = this;
+    if (length > LONG_WHOLE_BYTES && length === source.length) {
+      bytes.set(source, this.length);
+    } else if (length > LONG_BYTES) {
+      bytes.set(source.subarray(start, end), this.length);
+    } else if (length < MIN_WORDS_BYTES || length === source.length) {
+      for (let i = start, at = this.length; i < end; i++) bytes[at++] = source[i];
+    } else {
+      copyExactly(this.view, this.length, this.viewOf(source), start, end);
+    }
+    this.length += length;
+  }
+
+  private viewOf(source: Uint8Array): DataView {
+    return source === this.bytes ? this.view : viewOf(source);
   }
 }
 
@@ -222,40 +247,14 @@ export function putField(bytes: Uint8Array, at: number, tag: number, value: numb
   return putVarint(bytes, putVarint(bytes, at, tag), value);
 }
 
-/** The same for [start, end) of `source`, as it is. */
-export function putBytes(
-  bytes: Uint8Array,
-  at: number,
-  source: Uint8Array,
-  start: number,
-  end: number,
-): number {
-  const length = end - start;
-  if (length > LONG_WHOLE_BYTES && length === source.length) {
-    bytes.set(source, at);
-    return at + length;
-  }
-  if (length > LONG_BYTES) {
-    bytes.set(source.subarray(start, end), at);
-    return at + length;
-  }
-  for (let i = start; i < end; i++) bytes[at++] = source[i];
-  return at;
-}
-
 /**
- * All of `source` at `at`, where the caller has made room for it and three bytes more, which may be overwritten;
+ * All of `source` at `at`, where the caller has made room for it and a stride more, which may be overwritten;
  * answers the position behind it.
  */
 export function putWriter(target: WireWriter, at: number, source: WireWriter): number {
   const { length } = source;
-  if (length > LONG_WRITER_BYTES) {
-    target.bytes.set(source.bytes.subarray(0, length), at);
-    return at + length;
-  }
-  const from = source.view;
-  const to = target.view;
-  for (let i = 0; i < length; i += 4) to.setInt32(at + i, from.getInt32(i));
+  if (length > LONG_BYTES) target.bytes.set(source.bytes.subarray(0, length), at);
+  else copyWords(target.view, at, source.view, 0, length);
   return at + length;
 }
 

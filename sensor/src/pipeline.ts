@@ -209,12 +209,38 @@ export class Pipeline implements FrameHandler, StreamHandlerFactory {
   }
 }
 
+/** The end of one role that was seen last: most datagrams have the ends of those before. */
+class LastEnd {
+  private ipVersion = 0;
+  private w0 = 0;
+  private w1 = 0;
+  private w2 = 0;
+  private w3 = 0;
+  private port = -1;
+
+  /** Takes another end over; false where it is the same. */
+  change(ipVersion: number, w0: number, w1: number, w2: number, w3: number, port: number): boolean {
+    if (port === this.port && w3 === this.w3 && w2 === this.w2 && w1 === this.w1 && w0 === this.w0) {
+      if (ipVersion === this.ipVersion) return false;
+    }
+    this.ipVersion = ipVersion;
+    this.w0 = w0;
+    this.w1 = w1;
+    this.w2 = w2;
+    this.w3 = w3;
+    this.port = port;
+    return true;
+  }
+}
+
 /** One datagram protocol's decoder, and the way of its exchanges to the encoder. */
 class Datagrams implements DatagramSink {
   readonly protocol: DatagramProtocol;
   readonly decoder: DatagramDecoder;
   readonly index: number;
   readonly pool: ExchangePool;
+  private readonly client = new LastEnd();
+  private readonly server = new LastEnd();
   private readonly endpoints = new Endpoints(TRANSPORT_UDP);
 
   constructor(
@@ -230,8 +256,14 @@ class Datagrams implements DatagramSink {
   emit(e: DatagramEndpoints, exchange: Exchange): void {
     const { clock, encoder, ledger } = this.settings;
     const { endpoints } = this;
-    endpoints.setClient(e.ipVersion, e.client0, e.client1, e.client2, e.client3, e.clientPort);
-    endpoints.setServer(e.ipVersion, e.server0, e.server1, e.server2, e.server3, e.serverPort);
+    const { ipVersion, client0, client1, client2, client3, clientPort } = e;
+    if (this.client.change(ipVersion, client0, client1, client2, client3, clientPort)) {
+      endpoints.setClient(ipVersion, client0, client1, client2, client3, clientPort);
+    }
+    const { server0, server1, server2, server3, serverPort } = e;
+    if (this.server.change(ipVersion, server0, server1, server2, server3, serverPort)) {
+      endpoints.setServer(ipVersion, server0, server1, server2, server3, serverPort);
+    }
     const startNs = exchange.requestStartNs >= 0 ? exchange.requestStartNs : exchange.responseStartNs;
     const seconds = Math.floor(startNs / 1e9);
     const ports = (e.clientPort << 16) | e.serverPort;

@@ -188,7 +188,7 @@ export class DocumentWriter {
           view = this.viewOf(dst);
           break;
         case Op.ENTRIES:
-          at = this.putEntries(dst, at, src);
+          at = this.putEntries(dst, view, at, src);
           break;
         case Op.SPAN_ID:
           at = putHex(view, at, src, second - SPAN_ID_BYTES, second);
@@ -318,7 +318,7 @@ export class DocumentWriter {
   }
 
   /** Writes `entries` as an object of arrays, the values of one name together. */
-  private putEntries(dst: Uint8Array, at: number, src: Uint8Array): number {
+  private putEntries(dst: Uint8Array, view: DataView, at: number, src: Uint8Array): number {
     const entries = this.entries;
     const end = this.entryCount * 4;
     for (let i = 0; i < end; i += 4) {
@@ -327,7 +327,7 @@ export class DocumentWriter {
       // Written already, together with an earlier one of this name.
       if (keyEnd === 0) continue;
       dst[at++] = QUOTE;
-      at = putName(dst, at, src, keyStart, Math.min(keyEnd, keyStart + MAX_NAME_BYTES));
+      at = putName(dst, view, at, src, keyStart, Math.min(keyEnd, keyStart + MAX_NAME_BYTES));
       dst[at++] = QUOTE;
       dst[at++] = COLON;
       dst[at++] = OPEN_BRACKET;
@@ -335,7 +335,7 @@ export class DocumentWriter {
         if (entries[j + 1] - entries[j] !== keyEnd - keyStart) continue;
         if (j !== i && !isSame(src, keyStart, keyEnd, entries[j])) continue;
         dst[at++] = QUOTE;
-        at = putText(dst, at, src, entries[j + 2], entries[j + 3]);
+        at = putText(dst, view, at, src, entries[j + 2], entries[j + 3]);
         dst[at++] = QUOTE;
         dst[at++] = COMMA;
         entries[j] = 0;
@@ -384,7 +384,7 @@ function putValue(
 ): number {
   switch (code) {
     case Op.TEXT:
-      at = putText(dst, at, src, low, high);
+      at = putText(dst, view, at, src, low, high);
       break;
     case Op.UNSIGNED:
       return putUnsigned(view, at, low, high);
@@ -414,17 +414,24 @@ function putValue(
 }
 
 /** A key that was captured. NUL becomes U+FFFD: `flattened` keeps it for itself and refuses the document. */
-function putName(dst: Uint8Array, at: number, src: Uint8Array, start: number, end: number): number {
-  const behind = putText(dst, at, src, start, end);
+function putName(
+  dst: Uint8Array,
+  view: DataView,
+  at: number,
+  src: Uint8Array,
+  start: number,
+  end: number,
+): number {
+  const behind = putText(dst, view, at, src, start, end);
   // Nothing was escaped.
   if (behind - at === end - start) return behind;
   for (let i = start; i < end; i++) {
     if (src[i] !== 0) continue;
-    at = putText(dst, at, src, start, i);
+    at = putText(dst, view, at, src, start, i);
     at = putBytes(dst, at, REPLACEMENT);
     start = i + 1;
   }
-  return putText(dst, at, src, start, end);
+  return putText(dst, view, at, src, start, end);
 }
 
 function putString(dst: Uint8Array, at: number, ascii: string): number {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import fc from 'fast-check';
 import { Frame, LinkType } from '../capture/engine.js';
 import { formatAddress } from './address.js';
 import { Packet, ParseStatus } from './packet.js';
@@ -376,3 +377,54 @@ for (const { name, bytes, is, linkType = ETHERNET, etherType = 0, wireLength, op
     assert.deepEqual([p.timeNs, p.interfaceIndex, p.wireLength], [5, 3, frame.wireLength]);
   });
 }
+
+/** What parsing answers, without where in the frame it stands. */
+function parsed(content: Uint8Array, linkType: number, wireLength: number): unknown {
+  const frame = new Frame();
+  frame.bytes = content;
+  frame.start = 0;
+  frame.end = content.length;
+  frame.wireLength = wireLength;
+  frame.linkType = linkType;
+  const p = new Packet();
+  const status = new PacketParser().parse(frame, p);
+  if (status !== ParseStatus.OK) return STATUS_NAMES[status];
+  const { bytes, payloadStart, payloadEnd, wireLength: _, ...fields } = p;
+  return { ...fields, payload: Buffer.from(bytes.subarray(payloadStart, payloadEnd)).toString('hex') };
+}
+
+test('the short way through plain frames answers what the long way does', () => {
+  const port = fc.oneof(fc.constantFrom(53, 80, 2152, 4789, 6081), fc.nat({ max: 0xffff }));
+  const fields = fc.record({
+    protocol: fc.constantFrom(6, 17, 47),
+    versionAndLength: fc.oneof({ weight: 9, arbitrary: fc.constant(0x45) }, fc.constantFrom(0x44, 0x46)),
+    fragment: fc.oneof({ weight: 9, arbitrary: fc.constantFrom(0, 0x4000) }, fc.nat({ max: 0xffff })),
+    ports: fc.tuple(port, port),
+    payload: fc.uint8Array({ maxLength: 64 }),
+    totalError: fc.oneof({ weight: 4, arbitrary: fc.constant(0) }, fc.integer({ min: -40, max: 40 })),
+    udpLength: fc.oneof(fc.constant(-1), fc.nat({ max: 100 })),
+    dataOffset: fc.oneof({ weight: 4, arbitrary: fc.constant(5) }, fc.nat({ max: 15 })),
+    cut: fc.oneof({ weight: 4, arbitrary: fc.constant(0) }, fc.nat({ max: 60 })),
+  });
+  fc.assert(
+    fc.property(fields, (f) => {
+      const upper = Buffer.alloc((f.protocol === 6 ? 20 : 8) + f.payload.length);
+      upper.writeUInt16BE(f.ports[0], 0);
+      upper.writeUInt16BE(f.ports[1], 2);
+      if (f.protocol === 6) upper[12] = f.dataOffset << 4;
+      else upper.writeUInt16BE(f.udpLength < 0 ? upper.length : f.udpLength, 4);
+      upper.set(f.payload, upper.length - f.payload.length);
+      const ip = Buffer.from(bytesOf(IP4));
+      ip[0] = f.versionAndLength;
+      ip.writeUInt16BE(Math.max(0, ip.length + upper.length + f.totalError), 2);
+      ip.writeUInt16BE(f.fragment, 6);
+      ip[9] = f.protocol;
+      const whole = Buffer.concat([ip, upper]);
+      const captured = whole.subarray(0, Math.max(1, whole.length - f.cut));
+      const ethernet = Buffer.concat([bytesOf(`${MAC} 0800`), captured]);
+      // Raw IP frames have no short way.
+      assert.deepEqual(parsed(ethernet, ETHERNET, 14 + whole.length), parsed(captured, RAW, whole.length));
+    }),
+    { numRuns: 5000 },
+  );
+});

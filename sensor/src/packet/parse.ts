@@ -5,8 +5,8 @@ import { type FragmentCounters, type FragmentOptions, FragmentTable } from './fr
 import { isExtension, MAX_EXTENSIONS, putIpv4, readExtension, readIpv4, readIpv6 } from './ip.js';
 import { readLink, readNetwork } from './link.js';
 import { type Packet, ParseStatus } from './packet.js';
-import { putTcp, readTcp, readUdp } from './transport.js';
-import { enterUdpTunnel, readEtherIp, readGre } from './tunnels.js';
+import { putTcp, putUdp, readTcp, readUdp } from './transport.js';
+import { enterUdpTunnel, isTunnelPort, readEtherIp, readGre } from './tunnels.js';
 
 /** IP headers inside one another. */
 export const MAX_IP_HEADERS = 8;
@@ -109,36 +109,69 @@ export class PacketParser {
 }
 
 const ETHERNET_BYTES = 14;
-/** IPv4 without options, and TCP. */
+/** IPv4 without options, TCP and UDP. */
 const PLAIN_IP_BYTES = 20;
-const PLAIN_BYTES = PLAIN_IP_BYTES + 20;
+const PLAIN_TCP_BYTES = 20;
+const PLAIN_UDP_BYTES = 8;
 
 /**
- * The same in one go for what nearly all frames are: TCP in a whole IPv4 packet without options, in an Ethernet
- * frame or as the kernel delivers it, that was captured to the end of its headers. False, and `packet` means
- * nothing, for all others.
+ * The same in one go for what nearly all frames are: TCP, or UDP on no tunnel's port, in a whole IPv4 packet without
+ * options, in an Ethernet frame or as the kernel delivers it, that was captured to the end of its headers. False, and
+ * `packet` means nothing, for all others.
  */
 function readPlain(frame: Frame, packet: Packet): boolean {
   const { bytes, end } = frame;
   let ip = frame.start;
   if (frame.linkType === LinkType.ETHERNET) {
     ip += ETHERNET_BYTES;
-    if (end - ip < PLAIN_BYTES || bytes[ip - 2] !== 0x08 || bytes[ip - 1] !== 0) return false;
+    if (end - ip < PLAIN_IP_BYTES || bytes[ip - 2] !== 0x08 || bytes[ip - 1] !== 0) return false;
   } else if (frame.linkType !== LinkType.NETWORK || frame.etherType !== EtherType.IPV4) {
     return false;
-  } else if (end - ip < PLAIN_BYTES) return false;
+  } else if (end - ip < PLAIN_IP_BYTES) return false;
   // Neither options, nor more fragments, nor an offset.
   if (bytes[ip] !== 0x45 || ((bytes[ip + 6] & 0x3f) | bytes[ip + 7]) !== 0) return false;
-  if (bytes[ip + 9] !== IpProtocol.TCP) return false;
-  const tcp = ip + PLAIN_IP_BYTES;
   const declaredEnd = ip + readUint16(bytes, ip + 2);
+  const upper = ip + PLAIN_IP_BYTES;
+  const plain =
+    bytes[ip + 9] === IpProtocol.TCP
+      ? readPlainTcp(packet, bytes, upper, end, declaredEnd)
+      : bytes[ip + 9] === IpProtocol.UDP && readPlainUdp(packet, bytes, upper, end, declaredEnd);
+  if (plain) putIpv4(packet, bytes, ip);
+  return plain;
+}
+
+function readPlainTcp(
+  packet: Packet,
+  bytes: Uint8Array,
+  tcp: number,
+  end: number,
+  declaredEnd: number,
+): boolean {
+  if (end - tcp < PLAIN_TCP_BYTES) return false;
   const payloadStart = tcp + (bytes[tcp + 12] >> 4) * 4;
-  if (payloadStart < tcp + 20 || payloadStart > declaredEnd || payloadStart > end) return false;
-  putIpv4(packet, bytes, ip);
+  if (payloadStart < tcp + PLAIN_TCP_BYTES || payloadStart > declaredEnd || payloadStart > end) return false;
   putTcp(packet, bytes, tcp);
   packet.payloadStart = payloadStart;
   packet.payloadEnd = Math.min(end, declaredEnd);
   packet.payloadLength = declaredEnd - payloadStart;
+  return true;
+}
+
+function readPlainUdp(
+  packet: Packet,
+  bytes: Uint8Array,
+  udp: number,
+  end: number,
+  declaredEnd: number,
+): boolean {
+  if (end - udp < PLAIN_UDP_BYTES || declaredEnd - udp < PLAIN_UDP_BYTES) return false;
+  const length = readUint16(bytes, udp + 4);
+  if (length < PLAIN_UDP_BYTES) return false;
+  putUdp(packet, bytes, udp);
+  if (isTunnelPort(packet.destinationPort)) return false;
+  const datagramEnd = Math.min(declaredEnd, udp + length);
+  packet.payloadEnd = Math.min(end, datagramEnd);
+  packet.payloadLength = datagramEnd - packet.payloadStart;
   return true;
 }
 

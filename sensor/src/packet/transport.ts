@@ -40,6 +40,15 @@ export function readUdp(c: Cursor, packet: Packet): ParseStatus {
     if (position + length < c.declaredEnd) c.declaredEnd = position + length;
     if (c.end > c.declaredEnd) c.end = c.declaredEnd;
   }
+  putUdp(packet, bytes, position);
+  packet.payloadEnd = c.end;
+  packet.payloadLength = c.declaredEnd - packet.payloadStart;
+  c.position = packet.payloadStart;
+  return ParseStatus.OK;
+}
+
+/** Writes what the UDP header at `position`, which is there, says into `packet`; all but where the payload ends. */
+export function putUdp(packet: Packet, bytes: Uint8Array, position: number): void {
   packet.bytes = bytes;
   packet.protocol = IpProtocol.UDP;
   packet.sourcePort = readUint16(bytes, position);
@@ -48,8 +57,4 @@ export function readUdp(c: Cursor, packet: Packet): ParseStatus {
   packet.acknowledgement = 0;
   packet.flags = 0;
   packet.payloadStart = position + 8;
-  packet.payloadEnd = c.end;
-  packet.payloadLength = c.declaredEnd - packet.payloadStart;
-  c.position = packet.payloadStart;
-  return ParseStatus.OK;
 }

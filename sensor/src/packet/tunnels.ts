@@ -31,6 +31,22 @@ const GreFlag = {
   VERSION: 0x0007,
 } as const;
 
+/** True for the UDP destination ports that `enterUdpTunnel` looks behind. */
+export function isTunnelPort(port: number): boolean {
+  switch (port) {
+    case TunnelPort.GTP_U:
+    case TunnelPort.GRE:
+    case TunnelPort.VXLAN:
+    case TunnelPort.VXLAN_GPE:
+    case TunnelPort.GENEVE:
+    case TunnelPort.MPLS:
+    case TunnelPort.VXLAN_LINUX:
+      return true;
+    default:
+      return false;
+  }
+}
+
 /** True where the datagram's payload is a tunnel with IP in it; the cursor is of use only then. */
 export function enterUdpTunnel(c: Cursor, destinationPort: number): boolean {
   switch (destinationPort) {

@@ -9,6 +9,7 @@ import {
   putWriter,
   RoundTripBatchTag,
   RoundTripTag,
+  STRIDE_BYTES,
   TransportValue,
   WireWriter,
 } from '@packetd/proto';
@@ -25,7 +26,7 @@ export interface BatchOutput {
 /** A batch is handed on when it is this large. */
 const BATCH_BYTES = 256 << 10;
 /** Room for all of a record but its envelope and detail: ids, endpoints, times and sizes, each at its longest. */
-const MAX_FRAMING_BYTES = 256;
+const MAX_FRAMING_BYTES = 256 + STRIDE_BYTES;
 const MAX_TAG_BYTES = 5;
 
 /** Words that the address and the port of one end take at most. */
@@ -225,8 +226,9 @@ function encodeEnd(
   }
   end.word(w3);
   end.uintNonZero(EndpointTag.port, port);
-  end.bytes.fill(0, end.length);
-  for (let i = 0; i < END_WORDS; i++) words[from + i] = end.view.getInt32(4 * i, true);
+  // The rest of the last word.
+  end.view.setInt32(end.length, 0);
+  for (let i = 0; i < end.length; i += 4) words[from + (i >> 2)] = end.view.getInt32(i, true);
   return end.length;
 }
 

@@ -140,6 +140,7 @@ export function typeName(type: number): CodeName {
 
 /** Assigned, or for private use (RFC 6895 section 3.1). */
 export function isKnownType(type: number): boolean {
+  if (type < DENSE_TYPES && types[type] !== undefined) return true;
   return TYPE_NAMES[type] !== undefined || (type >= 0xff00 && type < 0xffff);
 }
 

@@ -2,7 +2,7 @@
  * What the last head of a direction was written as. Clients and servers repeat themselves on a connection:
  * a head with the bytes of the one before is written again as it was, without being read.
  */
-import type { WireWriter } from '@packetd/proto';
+import { equalBytes, STRIDE_BYTES, viewOf } from '@packetd/proto';
 import type { Exchange } from '../exchange.js';
 import type { Message } from './message.js';
 
@@ -15,25 +15,24 @@ const MAX_MEMOS = 8192;
 const MAX_MISSES = 8;
 const MISS_INTERVAL = 16;
 
-const NOTHING = Buffer.alloc(0);
+const NOTHING = new DataView(new ArrayBuffer(0));
 
 /** Bytes of the wire and the fields that they became. */
 class Repeated {
-  detail: Uint8Array = NOTHING;
-  envelope: Uint8Array = NOTHING;
-  private key = NOTHING;
+  /** The bytes, then detail and envelope as they were written, and a stride. */
+  private view = NOTHING;
+  /** Of the bytes of the wire. */
+  length = 0;
+  private detailBytes = 0;
+  private envelopeBytes = 0;
   private misses = 0;
-
-  get length(): number {
-    return this.key.length;
-  }
 
   /** Does [at, end) begin with the bytes that are remembered? */
   matches(bytes: Uint8Array, at: number, end: number): boolean {
-    const { key } = this;
-    const stop = at + key.length;
-    if (key.length === 0 || stop > end || bytes[stop - 1] !== key[key.length - 1]) return false;
-    if (key.compare(bytes, at, stop) !== 0) return false;
+    const { view, length } = this;
+    const stop = at + length;
+    if (length === 0 || stop > end || bytes[stop - 1] !== view.getUint8(length - 1)) return false;
+    if (!equalBytes(view, 0, viewOf(bytes), at, length)) return false;
     this.misses = 0;
     return true;
   }
@@ -43,25 +42,26 @@ class Repeated {
     bytes: Uint8Array,
     start: number,
     end: number,
-    exchange: Exchange,
+    { detail, envelope }: Exchange,
     detailFrom: number,
     envelopeFrom: number,
   ): boolean {
     if (++this.misses > MAX_MISSES && this.misses % MISS_INTERVAL !== 0) return false;
-    this.key = Buffer.from(bytes.subarray(start, end));
-    this.detail = written(exchange.detail, detailFrom);
-    this.envelope = written(exchange.envelope, envelopeFrom);
+    this.length = end - start;
+    this.detailBytes = detail.length - detailFrom;
+    this.envelopeBytes = envelope.length - envelopeFrom;
+    const kept = new Uint8Array(this.length + this.detailBytes + this.envelopeBytes + STRIDE_BYTES);
+    kept.set(bytes.subarray(start, end));
+    kept.set(detail.bytes.subarray(detailFrom, detail.length), this.length);
+    kept.set(envelope.bytes.subarray(envelopeFrom, envelope.length), this.length + this.detailBytes);
+    this.view = new DataView(kept.buffer);
     return true;
   }
 
-  write(exchange: Exchange): void {
-    exchange.detail.raw(this.detail);
-    exchange.envelope.raw(this.envelope);
+  write({ detail, envelope }: Exchange): void {
+    detail.words(this.view, this.length, this.detailBytes);
+    envelope.words(this.view, this.length + this.detailBytes, this.envelopeBytes);
   }
-}
-
-function written(writer: WireWriter, from: number): Uint8Array {
-  return writer.bytes.slice(from, writer.length);
 }
 
 let memos = 0;
