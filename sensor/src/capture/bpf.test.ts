@@ -248,6 +248,13 @@ const rows: {
     packet: ipv4({ protocol: 47 }),
     kept: true,
   },
+  ...[51, 97, 137].map((protocol) => ({
+    title: `AH, EtherIP, MPLS: protocol ${protocol}`,
+    rules: [rule([80])],
+    options: { keepTunnels: true },
+    packet: ipv4({ protocol }),
+    kept: true,
+  })),
   { title: 'GRE without tunnels', rules: [rule([80])], packet: ipv4({ protocol: 47 }), kept: false },
   {
     title: 'VXLAN',
@@ -256,6 +263,13 @@ const rows: {
     packet: ipv4({ protocol: 17, ports: [5, 4789] }),
     kept: true,
   },
+  ...[2152, 4754, 4790, 6081, 6635, 8472].map((port) => ({
+    title: `tunnels over UDP: port ${port}`,
+    rules: [rule([80])],
+    options: { keepTunnels: true },
+    packet: ipv4({ protocol: 17, ports: [5, port] }),
+    kept: true,
+  })),
   {
     title: 'port of VXLAN in TCP',
     rules: [rule([80])],
@@ -283,6 +297,15 @@ const rows: {
     packet: { etherType: 0x8100, bytes: new Uint8Array(4) },
     kept: false,
   },
+  ...[0x8847, 0x8848, 0x8864, 0x88a8, 0x88e7, 0x8926, 0x894f, 0x9100, 0x9200, 0x9300].flatMap((etherType) =>
+    [null, [rule([80])]].map((rules) => ({
+      title: `${rules === null ? 'all' : 'rules'}: EtherType ${etherType.toString(16)} before IP`,
+      rules,
+      options: { keepTunnels: true },
+      packet: { etherType, bytes: new Uint8Array(4) },
+      kept: true,
+    })),
+  ),
   { title: 'ARP', rules: null, packet: { etherType: 0x0806, bytes: new Uint8Array(28) }, kept: false },
   { title: 'all: IPv4', rules: null, packet: ipv4({ protocol: 1 }), kept: true },
   { title: 'all: IPv6', rules: null, packet: ipv6({ nextHeader: 58 }), kept: true },

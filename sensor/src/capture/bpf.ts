@@ -31,7 +31,7 @@ export interface Rule {
 export interface RuleOptions {
   /** Of the outermost IP header; both when absent. */
   ipVersion?: 4 | 6;
-  /** Keep VLAN tags that the kernel left in the frame, GRE, IP in IP, VXLAN and Geneve, whatever is inside. */
+  /** Keep what has IP further inside (tags, MPLS and PPPoE, GRE, IP in IP, VXLAN …), whatever that is. */
   keepTunnels: boolean;
   /** The interface whose packets are seen going out and coming in; those going out are dropped. */
   loopbackIndex?: number;
@@ -83,12 +83,18 @@ export const Ancillary = {
 
 const PACKET_OUTGOING = 4;
 const EtherType = { IPV4: 0x0800, IPV6: 0x86dd } as const;
-const VLAN_ETHER_TYPES = [0x8100, 0x88a8, 0x9100];
+/**
+ * What stands between Ethernet and IP: VLAN tags that the kernel left in the frame, VN-Tag, PBB, MPLS, PPPoE
+ * sessions, NSH.
+ */
+export const LINK_ETHER_TYPES = [
+  0x8100, 0x88a8, 0x9100, 0x9200, 0x9300, 0x8926, 0x88e7, 0x8847, 0x8848, 0x8864, 0x894f,
+];
 const IpProtocol = { TCP: 6, UDP: 17 } as const;
-/** IPv4 in IP, IPv6 in IP, GRE. */
-export const TUNNEL_PROTOCOLS = [4, 41, 47];
-/** VXLAN, VXLAN before IANA (Linux), Geneve. */
-export const TUNNEL_PORTS = [4789, 8472, 6081];
+/** IPv4 in IP, IPv6 in IP, GRE, AH (an extension header of IPv4 too), EtherIP, MPLS. */
+export const TUNNEL_PROTOCOLS = [4, 41, 47, 51, 97, 137];
+/** GTP-U, GRE, VXLAN, VXLAN-GPE, Geneve, MPLS, VXLAN before IANA (Linux). */
+export const TUNNEL_PORTS = [2152, 4754, 4789, 4790, 6081, 6635, 8472];
 /** IPv6: hop-by-hop, routing, fragment, ESP, AH, destination, mobility, HIP, Shim6. */
 export const EXTENSION_HEADERS = [0, 43, 44, 50, 51, 60, 135, 139, 140];
 
@@ -299,7 +305,7 @@ function compile(groups: HostPorts[] | null, options: RuleOptions): BpfInstructi
   asm.emit(Op.LD_W, Ancillary.PROTOCOL);
   if (ipVersion !== 6) asm.jumpIfEqual(EtherType.IPV4, ipv4);
   if (ipVersion !== 4) asm.jumpIfEqual(EtherType.IPV6, ipv6);
-  if (keepTunnels || groups === null) asm.keepIfAny(VLAN_ETHER_TYPES);
+  if (keepTunnels || groups === null) asm.keepIfAny(LINK_ETHER_TYPES);
   asm.drop();
 
   asm.place(ipv4);
