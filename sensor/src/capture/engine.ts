@@ -57,8 +57,9 @@ export class Frame {
 export interface FrameHandler {
   onFrame(frame: Frame): void;
   /**
-   * Called between blocks of frames and at least every 100 ms live, with the time of the newest
-   * frame or, live and idle, the current one. Offline: every 1024 frames at least.
+   * Called between blocks of frames and at least every 100 ms live, with the time of the last
+   * frame or, live and idle, the current one. Offline: every 1024 frames at least. Goes back
+   * where the clock was set back: the newest time ever would then end all that began since.
    */
   onTick(timeNs: number): void;
 }

@@ -72,7 +72,7 @@ function notACapture(name: string, reason: string): CaptureError {
 class FileEngine implements Engine {
   readonly counters = { frames: 0, bytes: 0, kernelDropped: 0 };
   private readonly frame = new Frame();
-  private newestNs = 0;
+  private lastNs = 0;
   private ended = false;
 
   constructor(
@@ -95,10 +95,10 @@ class FileEngine implements Engine {
       }
       counters.frames++;
       counters.bytes += frame.end - frame.start;
-      if (frame.timeNs > this.newestNs) this.newestNs = frame.timeNs;
+      this.lastNs = frame.timeNs;
       handler.onFrame(frame);
     }
-    handler.onTick(this.newestNs);
+    handler.onTick(this.lastNs);
     return !this.ended;
   }
 

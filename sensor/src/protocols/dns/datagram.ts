@@ -68,8 +68,13 @@ export class DnsDatagramDecoder implements DatagramDecoder {
   }
 
   tick(timeNs: number): void {
-    const before = timeNs - this.options.datagramTimeoutNs;
-    for (let entry = this.open.oldest; entry !== null && entry.lastNs < before; entry = this.open.oldest) {
+    const { open, options } = this;
+    // So far in the future: the clock was set back.
+    for (
+      let entry = open.oldest;
+      entry !== null && Math.abs(timeNs - entry.lastNs) > options.datagramTimeoutNs;
+      entry = open.oldest
+    ) {
       this.unanswered(entry);
     }
   }
