@@ -11,7 +11,7 @@ const IP = '4500 002f 0000 0000 40 11 0000';
 const QUERY_FRAME = `${IP} 0a000001 0a000002 1388 0035 001b 0000 ${QUERY}`;
 const RESPONSE_FRAME = `${IP} 0a000002 0a000001 0035 1388 001b 0000 ${RESPONSE}`;
 
-test('records are handed on in time where the clock is set back, to before the first frame too', () => {
+test('records are handed on in time where the clock is set back', () => {
   let records = 0;
   const pipeline = new Pipeline(new Clock(), { batch: (_bytes, _length, count) => (records += count) });
   const exchange = (timeNs: number): void => {
@@ -31,8 +31,11 @@ test('records are handed on in time where the clock is set back, to before the f
   pipeline.onTick(1e9);
   pipeline.onTick(3e9);
   assert.equal(records, 1);
-  exchange(-3600e9);
+  exchange(4e9);
   assert.equal(records, 1);
-  pipeline.onTick(-3598e9);
+  pipeline.onRestart();
   assert.equal(records, 2);
+  exchange(1e9);
+  pipeline.onTick(2e9);
+  assert.equal(records, 3);
 });

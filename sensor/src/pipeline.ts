@@ -151,6 +151,10 @@ export class Pipeline implements FrameHandler, StreamHandlerFactory {
     else if (timeNs - this.batchSinceNs >= this.options.batchAgeNs) this.encoder.flush();
   }
 
+  onRestart(): void {
+    this.finish();
+  }
+
   /** Ends everything that is open, as at the end of a file. */
   finish(): void {
     this.tracker.flush(this.nowNs);

@@ -13,7 +13,15 @@
  */
 
 import { type BpfInstruction, compileFanout, compileRules, dropAll } from './bpf.js';
-import { CaptureError, Clock, type Engine, Frame, type FrameHandler, LinkType } from './engine.js';
+import {
+  CaptureError,
+  Clock,
+  type Engine,
+  Frame,
+  type FrameHandler,
+  LinkType,
+  restartIfBefore,
+} from './engine.js';
 import { Errno, type Libc, loadLibc, SO_ATTACH_FILTER, SO_ERROR, SocketLevel } from './libc.js';
 
 export interface AfPacketOptions {
@@ -280,6 +288,7 @@ class AfPacketEngine implements AfPacketCapture {
           words[(at + FrameHeader.SECONDS) >>> 2] >>> 0,
           words[(at + FrameHeader.NANOSECONDS) >>> 2],
         );
+        restartIfBefore(this.clock, frame, handler);
         this.lastNs = frame.timeNs;
         counters.frames++;
         counters.bytes += frame.end - frame.start;

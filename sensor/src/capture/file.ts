@@ -1,6 +1,6 @@
 /** Captures from files and standard input: pcap and pcapng, each also within gzip. */
 
-import { CaptureError, Clock, type Engine, Frame, type FrameHandler } from './engine.js';
+import { CaptureError, Clock, type Engine, Frame, type FrameHandler, restartIfBefore } from './engine.js';
 import { Input, openSource } from './input.js';
 import { type CaptureReader, isPcap, PcapReader, ReadStatus } from './pcap.js';
 import { isPcapng, PcapngReader } from './pcapng.js';
@@ -95,6 +95,7 @@ class FileEngine implements Engine {
       }
       counters.frames++;
       counters.bytes += frame.end - frame.start;
+      restartIfBefore(this.clock, frame, handler);
       this.lastNs = frame.timeNs;
       handler.onFrame(frame);
     }

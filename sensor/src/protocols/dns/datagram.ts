@@ -102,7 +102,7 @@ export class DnsDatagramDecoder implements DatagramDecoder {
     if (
       this.recentHashes[slot] === hash &&
       this.recentInterfaces[slot] !== packet.interfaceIndex &&
-      timeNs - this.recentNs[slot] < DUPLICATE_NS
+      Math.abs(timeNs - this.recentNs[slot]) < DUPLICATE_NS
     )
       return;
     const crowded = open.crowded;
@@ -151,7 +151,7 @@ export class DnsDatagramDecoder implements DatagramDecoder {
   }
 
   private again(entry: Transaction, { timeNs, interfaceIndex }: Packet): void {
-    if (interfaceIndex !== entry.interfaceIndex && timeNs - entry.lastNs < DUPLICATE_NS) return;
+    if (interfaceIndex !== entry.interfaceIndex && Math.abs(timeNs - entry.lastNs) < DUPLICATE_NS) return;
     entry.interfaceIndex = interfaceIndex;
     entry.retransmits++;
     if (timeNs - entry.firstNs > this.options.datagramTimeoutNs * MAX_TIMEOUTS) return;
