@@ -71,8 +71,8 @@ export class Pipeline implements FrameHandler, StreamHandlerFactory {
   private readonly datagrams: Datagrams[];
   private readonly byPort: PortRules | null;
   private readonly endpoints: EndpointRecords;
-  private batchSinceNs = -1;
-  private drainedNs = -1;
+  private batchSinceNs = Number.POSITIVE_INFINITY;
+  private drainedNs = Number.POSITIVE_INFINITY;
   private skippedBytes = 0;
   private nowNs = 0;
 
@@ -87,7 +87,7 @@ export class Pipeline implements FrameHandler, StreamHandlerFactory {
       batch: (bytes, length, records) => {
         ledger.add(Count.records, records);
         ledger.add(Count.recordBytes, length);
-        this.batchSinceNs = -1;
+        this.batchSinceNs = Number.POSITIVE_INFINITY;
         this.output.batch(bytes, length, records);
       },
     };
@@ -143,11 +143,16 @@ export class Pipeline implements FrameHandler, StreamHandlerFactory {
     this.tracker.tick(timeNs);
     for (const datagrams of this.datagrams) datagrams.decoder.tick(timeNs);
     this.count();
-    if (this.drainedNs < 0) this.drainedNs = timeNs;
+    // Also where the clock was set back.
+    if (timeNs < this.drainedNs) this.drainedNs = timeNs;
     else if (timeNs - this.drainedNs >= LAYER4_NS) this.drain(timeNs);
     if (this.encoder.waiting === 0) return;
-    if (this.batchSinceNs < 0) this.batchSinceNs = timeNs;
+    if (timeNs < this.batchSinceNs) this.batchSinceNs = timeNs;
     else if (timeNs - this.batchSinceNs >= this.options.batchAgeNs) this.encoder.flush();
+  }
+
+  onRestart(): void {
+    this.finish();
   }
 
   /** Ends everything that is open, as at the end of a file. */

@@ -79,6 +79,7 @@ export async function decode(
       if (keep(frames++)) pipeline.onFrame(frame);
     },
     onTick: (timeNs) => pipeline.onTick(timeNs),
+    onRestart: () => pipeline.onRestart(),
   };
   while (engine.poll(handler, 0));
   pipeline.finish();

@@ -13,7 +13,15 @@
  */
 
 import { type BpfInstruction, compileFanout, compileRules, dropAll } from './bpf.js';
-import { CaptureError, Clock, type Engine, Frame, type FrameHandler, LinkType } from './engine.js';
+import {
+  CaptureError,
+  Clock,
+  type Engine,
+  Frame,
+  type FrameHandler,
+  LinkType,
+  restartIfBefore,
+} from './engine.js';
 import { Errno, type Libc, loadLibc, SO_ATTACH_FILTER, SO_ERROR, SocketLevel } from './libc.js';
 
 export interface AfPacketOptions {
@@ -188,7 +196,7 @@ class AfPacketEngine implements AfPacketCapture {
   private block = 0;
   private polling = false;
   private closed = false;
-  private newestNs = 0;
+  private lastNs = 0;
   private statisticsMs = 0;
   /** struct pollfd: descriptor i32, events i16, revents i16. */
   private readonly pollDescriptor: Int32Array;
@@ -221,7 +229,7 @@ class AfPacketEngine implements AfPacketCapture {
     // Not more than the ring once, so that a flood does not keep the caller here.
     for (; blocks < ring.blockCount && !this.closed && this.isReady(ring); blocks++) {
       this.readBlock(ring, handler);
-      handler.onTick(this.newestNs);
+      handler.onTick(this.lastNs);
     }
     const nowMs = Date.now();
     if (blocks === 0) handler.onTick(this.clock.relative(Math.floor(nowMs / 1000), (nowMs % 1000) * 1e6));
@@ -280,7 +288,8 @@ class AfPacketEngine implements AfPacketCapture {
           words[(at + FrameHeader.SECONDS) >>> 2] >>> 0,
           words[(at + FrameHeader.NANOSECONDS) >>> 2],
         );
-        if (frame.timeNs > this.newestNs) this.newestNs = frame.timeNs;
+        restartIfBefore(this.clock, frame, handler);
+        this.lastNs = frame.timeNs;
         counters.frames++;
         counters.bytes += frame.end - frame.start;
         handler.onFrame(frame);

@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import {
   Ancillary,
   type BpfInstruction,
+  compileFanout,
   compileRules,
   MAX_INSTRUCTIONS,
   Op,
@@ -19,6 +20,9 @@ interface Delivery {
   interfaceIndex?: number;
 }
 
+/** SKF_NET_OFF. */
+const NETWORK = 0xfff00000;
+
 /** Runs a program as filter.rst describes the machine: a load beyond the packet ends it with 0. */
 function run(
   program: BpfInstruction[],
@@ -30,7 +34,9 @@ function run(
   let x = 0;
   for (let pc = 0; ; pc++) {
     assert.ok(pc < program.length, 'ran off the end');
-    const { code, jt, jf, k } = program[pc];
+    const { code, jt, jf } = program[pc];
+    const fromNetwork = program[pc].k >= NETWORK && program[pc].k < Ancillary.PROTOCOL;
+    const k = fromNetwork ? program[pc].k - NETWORK : program[pc].k;
     const fits = (offset: number, size: number): boolean => offset + size <= bytes.length;
     const branch = (condition: boolean): void => {
       pc += condition ? jt : jf;
@@ -58,6 +64,20 @@ function run(
       case Op.LD_MEM:
         a = memory[k];
         break;
+      case Op.LDX_MEM:
+        x = memory[k];
+        break;
+      case Op.XOR_X:
+        a = (a ^ x) >>> 0;
+        break;
+      case Op.MUL:
+        a = Math.imul(a, k) >>> 0;
+        break;
+      case Op.SHIFT_RIGHT:
+        a >>>= k;
+        break;
+      case Op.RET_A:
+        return a;
       case Op.ST:
         memory[k] = a;
         break;
@@ -248,6 +268,13 @@ const rows: {
     packet: ipv4({ protocol: 47 }),
     kept: true,
   },
+  ...[51, 97, 137].map((protocol) => ({
+    title: `AH, EtherIP, MPLS: protocol ${protocol}`,
+    rules: [rule([80])],
+    options: { keepTunnels: true },
+    packet: ipv4({ protocol }),
+    kept: true,
+  })),
   { title: 'GRE without tunnels', rules: [rule([80])], packet: ipv4({ protocol: 47 }), kept: false },
   {
     title: 'VXLAN',
@@ -256,6 +283,13 @@ const rows: {
     packet: ipv4({ protocol: 17, ports: [5, 4789] }),
     kept: true,
   },
+  ...[2152, 4754, 4790, 6081, 6635, 8472].map((port) => ({
+    title: `tunnels over UDP: port ${port}`,
+    rules: [rule([80])],
+    options: { keepTunnels: true },
+    packet: ipv4({ protocol: 17, ports: [5, port] }),
+    kept: true,
+  })),
   {
     title: 'port of VXLAN in TCP',
     rules: [rule([80])],
@@ -283,6 +317,15 @@ const rows: {
     packet: { etherType: 0x8100, bytes: new Uint8Array(4) },
     kept: false,
   },
+  ...[0x8847, 0x8848, 0x8864, 0x88a8, 0x88e7, 0x8926, 0x894f, 0x9100, 0x9200, 0x9300].flatMap((etherType) =>
+    [null, [rule([80])]].map((rules) => ({
+      title: `${rules === null ? 'all' : 'rules'}: EtherType ${etherType.toString(16)} before IP`,
+      rules,
+      options: { keepTunnels: true },
+      packet: { etherType, bytes: new Uint8Array(4) },
+      kept: true,
+    })),
+  ),
   { title: 'ARP', rules: null, packet: { etherType: 0x0806, bytes: new Uint8Array(28) }, kept: false },
   { title: 'all: IPv4', rules: null, packet: ipv4({ protocol: 1 }), kept: true },
   { title: 'all: IPv6', rules: null, packet: ipv6({ nextHeader: 58 }), kept: true },
@@ -380,5 +423,35 @@ describe('filter', () => {
         }
       }
     }
+  });
+});
+
+describe('fan-out', () => {
+  const program = compileFanout();
+  /** TCP of two hosts, in either direction, also behind a jumbo payload option (RFC 2675). */
+  const segment = (ports: [number, number], back: boolean, jumbo: boolean): Delivery => {
+    const [first, second] = back ? [2, 1] : [1, 2];
+    const bytes = new Uint8Array(jumbo ? 68 : 60);
+    const view = new DataView(bytes.buffer);
+    bytes[0] = 0x60;
+    bytes[6] = jumbo ? 0 : 6;
+    bytes[23] = first;
+    bytes[39] = second;
+    if (jumbo) bytes.set([6, 0, 0xc2, 4, 0, 1, 0, 0], 40);
+    view.setUint16(bytes.length - 20, ports[back ? 1 : 0]);
+    view.setUint16(bytes.length - 18, ports[back ? 0 : 1]);
+    return { etherType: 0x86dd, bytes };
+  };
+
+  it('a jumbogram goes where its connection does, in both directions', () => {
+    const workers = new Set<number>();
+    for (let port = 1000; port < 1016; port++) {
+      const results = [false, true].flatMap((back) =>
+        [false, true].map((jumbo) => run(program, segment([port, 80], back, jumbo))),
+      );
+      assert.equal(new Set(results).size, 1);
+      workers.add(results[0] % 2);
+    }
+    assert.equal(workers.size, 2);
   });
 });

@@ -31,7 +31,7 @@ export interface Rule {
 export interface RuleOptions {
   /** Of the outermost IP header; both when absent. */
   ipVersion?: 4 | 6;
-  /** Keep VLAN tags that the kernel left in the frame, GRE, IP in IP, VXLAN and Geneve, whatever is inside. */
+  /** Keep what has IP further inside (tags, MPLS and PPPoE, GRE, IP in IP, VXLAN …), whatever that is. */
   keepTunnels: boolean;
   /** The interface whose packets are seen going out and coming in; those going out are dropped. */
   loopbackIndex?: number;
@@ -83,17 +83,25 @@ export const Ancillary = {
 
 const PACKET_OUTGOING = 4;
 const EtherType = { IPV4: 0x0800, IPV6: 0x86dd } as const;
-const VLAN_ETHER_TYPES = [0x8100, 0x88a8, 0x9100];
-const IpProtocol = { TCP: 6, UDP: 17 } as const;
-/** IPv4 in IP, IPv6 in IP, GRE. */
-export const TUNNEL_PROTOCOLS = [4, 41, 47];
-/** VXLAN, VXLAN before IANA (Linux), Geneve. */
-export const TUNNEL_PORTS = [4789, 8472, 6081];
+/**
+ * What stands between Ethernet and IP: VLAN tags that the kernel left in the frame, VN-Tag, PBB, MPLS, PPPoE
+ * sessions, NSH.
+ */
+export const LINK_ETHER_TYPES = [
+  0x8100, 0x88a8, 0x9100, 0x9200, 0x9300, 0x8926, 0x88e7, 0x8847, 0x8848, 0x8864, 0x894f,
+];
+const IpProtocol = { HOP_BY_HOP: 0, TCP: 6, UDP: 17 } as const;
+/** IPv4 in IP, IPv6 in IP, GRE, AH (an extension header of IPv4 too), EtherIP, MPLS. */
+export const TUNNEL_PROTOCOLS = [4, 41, 47, 51, 97, 137];
+/** GTP-U, GRE, VXLAN, VXLAN-GPE, Geneve, MPLS, VXLAN before IANA (Linux). */
+export const TUNNEL_PORTS = [2152, 4754, 4789, 4790, 6081, 6635, 8472];
 /** IPv6: hop-by-hop, routing, fragment, ESP, AH, destination, mobility, HIP, Shim6. */
 export const EXTENSION_HEADERS = [0, 43, 44, 50, 51, 60, 135, 139, 140];
 
 const FRAGMENT_OFFSET_MASK = 0x1fff;
 const IPV6_HEADER_BYTES = 40;
+/** With one option: the length of a jumbogram. */
+const HOP_BY_HOP_BYTES = 8;
 /** Scratch memory. */
 const Memory = { SOURCE_PORT: 0, DESTINATION_PORT: 1 } as const;
 
@@ -129,8 +137,9 @@ const NETWORK = 0xfff00000;
  * The program that gives a packet to a worker of a fan-out group: its result modulo the workers. Both
  * directions of a connection get the same. The kernel's own hash takes ports where it sees some, which
  * sends fragments of IPv6 away from their connection and the directions of VXLAN and Geneve, whose source
- * ports are made up, to two workers. So TCP goes by addresses and ports, all else by addresses, and what
- * is not IP at once (tags, PPPoE, MPLS) to the first worker.
+ * ports are made up, to two workers. So TCP goes by addresses and ports, also behind the hop-by-hop header
+ * that Linux puts into what is longer than 64 KiB (BIG TCP), all else by addresses, and what is not IP at once
+ * (tags, PPPoE, MPLS) to the first worker.
  */
 export function compileFanout(): BpfInstruction[] {
   const asm = new Assembler();
@@ -180,8 +189,19 @@ export function compileFanout(): BpfInstruction[] {
   asm.place(ipv6);
   foldWords(8, 8);
   const portsOfIpv6 = asm.label();
+  const hopByHop = asm.label();
+  const portsBehindOption = asm.label();
   asm.emit(Op.LD_B, NETWORK + 6);
   asm.jumpIfEqual(IpProtocol.TCP, portsOfIpv6);
+  asm.jumpIfEqual(IpProtocol.HOP_BY_HOP, hopByHop);
+  asm.jump(mix);
+  asm.place(hopByHop);
+  // Next header, length in 8 bytes less 1.
+  asm.emit(Op.LD_H, NETWORK + IPV6_HEADER_BYTES);
+  asm.jumpIfEqual(IpProtocol.TCP << 8, portsBehindOption);
+  asm.jump(mix);
+  asm.place(portsBehindOption);
+  foldPorts(IPV6_HEADER_BYTES + HOP_BY_HOP_BYTES);
   asm.jump(mix);
   asm.place(portsOfIpv6);
   foldPorts(IPV6_HEADER_BYTES);
@@ -299,7 +319,7 @@ function compile(groups: HostPorts[] | null, options: RuleOptions): BpfInstructi
   asm.emit(Op.LD_W, Ancillary.PROTOCOL);
   if (ipVersion !== 6) asm.jumpIfEqual(EtherType.IPV4, ipv4);
   if (ipVersion !== 4) asm.jumpIfEqual(EtherType.IPV6, ipv6);
-  if (keepTunnels || groups === null) asm.keepIfAny(VLAN_ETHER_TYPES);
+  if (keepTunnels || groups === null) asm.keepIfAny(LINK_ETHER_TYPES);
   asm.drop();
 
   asm.place(ipv4);

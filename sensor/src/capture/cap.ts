@@ -13,7 +13,14 @@
  */
 
 import { isMainThread } from 'node:worker_threads';
-import { EXTENSION_HEADERS, type Rule, type RuleOptions, TUNNEL_PORTS, TUNNEL_PROTOCOLS } from './bpf.js';
+import {
+  EXTENSION_HEADERS,
+  LINK_ETHER_TYPES,
+  type Rule,
+  type RuleOptions,
+  TUNNEL_PORTS,
+  TUNNEL_PROTOCOLS,
+} from './bpf.js';
 import { CaptureError, Clock, type Engine, Frame, type FrameHandler, LinkType } from './engine.js';
 
 export interface CapOptions {
@@ -105,7 +112,9 @@ function openSession(
 /** The rules as pcap-filter(7) expression, with the meaning of `compileRules`; '' keeps everything. */
 export function rulesExpression(rules: readonly Rule[] | null, options: RuleOptions, vlans = true): string {
   const version = options.ipVersion === 4 ? 'ip' : options.ipVersion === 6 ? 'ip6' : '(ip or ip6)';
-  if (rules === null) return vlans ? `${version} or vlan` : version;
+  // `vlan` shifts the offsets of all tests after it, so it comes last.
+  const tags = [...LINK_ETHER_TYPES.map((type) => `ether proto ${type}`), ...(vlans ? ['vlan'] : [])];
+  if (rules === null) return [version, ...tags].join(' or ');
   const kept = rules.map(({ ports, host }) => {
     const tests = ['(tcp or udp)'];
     if (ports.length > 0) tests.push(`(${ports.map((port) => `port ${port}`).join(' or ')})`);
@@ -120,9 +129,8 @@ export function rulesExpression(rules: readonly Rule[] | null, options: RuleOpti
     for (const number of TUNNEL_PROTOCOLS) kept.push(`ip proto ${number}`, `ip6 proto ${number}`);
     for (const port of TUNNEL_PORTS) kept.push(`udp dst port ${port}`);
   }
-  // `vlan` shifts the offsets of all tests after it, so it comes last.
-  const vlan = options.keepTunnels && vlans ? ' or vlan' : '';
-  return `(${version} and (${kept.join(' or ')}))${vlan}`;
+  const named = `(${version} and (${kept.join(' or ')}))`;
+  return options.keepTunnels ? [named, ...tags].join(' or ') : named;
 }
 
 async function loadCap(): Promise<CapModule> {

@@ -8,7 +8,7 @@
 /** Files are not always in order: times up to a day before the first frame stay positive. */
 const SLACK_SECONDS = 86_400;
 
-/** Seconds since 1970 of the moment that times count from. Set once, by the first frame or at the start. */
+/** Seconds since 1970 of the moment that times count from. Set by the first frame or at the start. */
 export class Clock {
   baseSeconds = -1;
 
@@ -16,6 +16,14 @@ export class Clock {
   relative(seconds: number, nanoseconds: number): number {
     if (this.baseSeconds < 0) this.baseSeconds = Math.max(0, seconds - SLACK_SECONDS);
     return (seconds - this.baseSeconds) * 1e9 + nanoseconds;
+  }
+
+  /** Sets the base anew, a day before a relative time, and answers what that time then is. */
+  restart(timeNs: number): number {
+    const before = this.baseSeconds;
+    const wholeSeconds = Math.floor(timeNs / 1e9);
+    this.baseSeconds = -1;
+    return this.relative(before + wholeSeconds, timeNs - wholeSeconds * 1e9);
   }
 }
 
@@ -57,10 +65,23 @@ export class Frame {
 export interface FrameHandler {
   onFrame(frame: Frame): void;
   /**
-   * Called between blocks of frames and at least every 100 ms live, with the time of the newest
-   * frame or, live and idle, the current one. Offline: every 1024 frames at least.
+   * Called between blocks of frames and at least every 100 ms live, with the time of the last
+   * frame or, live and idle, the current one. Offline: every 1024 frames at least. Goes back
+   * where the clock was set back: the newest time ever would then end all that began since.
    */
   onTick(timeNs: number): void;
+  /**
+   * Called before a frame from before all that the clock can express: one of another capture in the
+   * same file, or the clock was set back. Times count anew after it, so nothing can go on.
+   */
+  onRestart?(): void;
+}
+
+/** Has times count anew where the frame's is from before the base: it is never negative for a handler. */
+export function restartIfBefore(clock: Clock, frame: Frame, handler: FrameHandler): void {
+  if (frame.timeNs >= 0) return;
+  handler.onRestart?.();
+  frame.timeNs = clock.restart(frame.timeNs);
 }
 
 /** Frames and bytes that reached the engine, and the frames that the kernel dropped before it. */

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
-import { CaptureError } from './engine.js';
+import { CaptureError, type Frame } from './engine.js';
 import { openFile } from './file.js';
 
 interface Seen {
@@ -178,6 +178,47 @@ describe('pcap by its specification', () => {
       });
     }
   }
+});
+
+it('times from days before the first frame are exact and not negative', () => {
+  const path = join(folder, 'capture');
+  const writer = new Writer(true).u32(0xa1b23c4d).u16(2, 4).u32(0, 0, 65_535, 101);
+  const allSeconds = [1_700_000_000, 1_699_800_000, 1_699_800_001, 1_600_000_000, 1_600_000_001];
+  for (const seconds of allSeconds) writer.u32(seconds, 123_456_789, 1, 1).raw('x');
+  writeFileSync(path, writer.bytes());
+  const engine = openFile(path);
+  const seen: number[] = [];
+  let restarts = 0;
+  const handler = {
+    onFrame({ timeNs }: Frame): void {
+      assert.ok(timeNs >= 0);
+      const whole = Math.floor(timeNs / 1e9);
+      seen.push(engine.clock.baseSeconds + whole);
+      assert.ok(Math.abs(timeNs - whole * 1e9 - 123_456_789) < 16);
+    },
+    onTick(): void {},
+    onRestart: (): number => restarts++,
+  };
+  while (engine.poll(handler, 0)) {}
+  assert.deepEqual(seen, allSeconds);
+  assert.equal(restarts, 2);
+});
+
+it('ticks have the time of the last frame, whatever came before it', () => {
+  const path = join(folder, 'capture');
+  const writer = new Writer(true).u32(0xa1b2c3d4).u16(2, 4).u32(0, 0, 65_535, 101);
+  for (const seconds of [1_700_000_100, 1_700_000_000]) writer.u32(seconds, 0, 1, 1).raw('x');
+  writeFileSync(path, writer.bytes());
+  const engine = openFile(path);
+  let lastNs = 0;
+  const handler = {
+    onFrame(frame: Frame): void {
+      lastNs = frame.timeNs;
+    },
+    onTick: (timeNs: number): void => assert.equal(timeNs, lastNs),
+  };
+  while (engine.poll(handler, 0)) {}
+  assert.notEqual(lastNs, 0);
 });
 
 describe('pcapng by its specification', () => {

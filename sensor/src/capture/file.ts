@@ -1,6 +1,6 @@
 /** Captures from files and standard input: pcap and pcapng, each also within gzip. */
 
-import { CaptureError, Clock, type Engine, Frame, type FrameHandler } from './engine.js';
+import { CaptureError, Clock, type Engine, Frame, type FrameHandler, restartIfBefore } from './engine.js';
 import { Input, openSource } from './input.js';
 import { type CaptureReader, isPcap, PcapReader, ReadStatus } from './pcap.js';
 import { isPcapng, PcapngReader } from './pcapng.js';
@@ -72,7 +72,7 @@ function notACapture(name: string, reason: string): CaptureError {
 class FileEngine implements Engine {
   readonly counters = { frames: 0, bytes: 0, kernelDropped: 0 };
   private readonly frame = new Frame();
-  private newestNs = 0;
+  private lastNs = 0;
   private ended = false;
 
   constructor(
@@ -95,10 +95,11 @@ class FileEngine implements Engine {
       }
       counters.frames++;
       counters.bytes += frame.end - frame.start;
-      if (frame.timeNs > this.newestNs) this.newestNs = frame.timeNs;
+      restartIfBefore(this.clock, frame, handler);
+      this.lastNs = frame.timeNs;
       handler.onFrame(frame);
     }
-    handler.onTick(this.newestNs);
+    handler.onTick(this.lastNs);
     return !this.ended;
   }
 

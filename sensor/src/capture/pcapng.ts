@@ -69,7 +69,6 @@ export class PcapngReader implements CaptureReader {
   private interfaces: Interface[] = [];
   /** Interfaces of the sections before: numbers in frames are by file, those in blocks by section. */
   private firstInterface = 0;
-  private newestNs = 0;
 
   constructor(
     private readonly input: Input,
@@ -207,11 +206,10 @@ export class PcapngReader implements CaptureReader {
     );
     frame.linkType = description.linkType;
     frame.interfaceIndex = this.firstInterface + number;
-    this.newestNs = frame.timeNs;
     return ReadStatus.OK;
   }
 
-  /** A simple packet has no time: it takes that of the frame before. */
+  /** A simple packet has no time: the frame keeps that of the one before. */
   private readSimplePacket(frame: Frame, start: number, end: number): ReadStatus {
     const { view, bytes } = this.input;
     if (end - start < SIMPLE_PACKET_BYTES - 4) return this.damaged('a packet block too short');
@@ -225,7 +223,6 @@ export class PcapngReader implements CaptureReader {
     frame.start = at;
     frame.end = at + captured;
     frame.wireLength = original;
-    frame.timeNs = this.newestNs;
     frame.linkType = linkType;
     frame.interfaceIndex = this.firstInterface;
     return ReadStatus.OK;

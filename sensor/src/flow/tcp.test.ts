@@ -563,6 +563,21 @@ test('the entry of a connection that is over goes after the linger time, and its
   assert.equal(tracker.size, 0);
 });
 
+test('a clock that is set back ends no connection, and those from before end in their time', () => {
+  const recorder = new Recorder();
+  const tracker = new TcpTracker(recorder);
+  const before = { address: 1, port: 2000 };
+  for (const fields of HANDSHAKE) tracker.packet(segment({ ...fields, client: before, ms: 3_600_000 }));
+  tracker.packet(segment({ seq: 101, ack: 501, data: 'a', client: before, ms: 3_600_000 }));
+  const after = { address: 2, port: 2000 };
+  for (const fields of HANDSHAKE) tracker.packet(segment({ ...fields, client: after, ms: 1000 }));
+  tracker.packet(segment({ seq: 101, ack: 501, data: 'b', client: after, ms: 1000 }));
+  tracker.tick(1000e6);
+  assert.deepEqual(recorder.lines, ['0 a', '0 b']);
+  tracker.tick(302_000e6);
+  assert.deepEqual(recorder.lines, ['0 a', '0 b', `close ${IDLE}`, `close ${IDLE}`]);
+});
+
 test('what a connection sends after its idle time is joined at once', () => {
   const recorder = new Recorder();
   const tracker = new TcpTracker(recorder);

@@ -178,7 +178,7 @@ export class TcpTracker {
     this.reassembly.tick(timeNs);
     this.expire(halfOpen, timeNs, options.halfOpenIdleNs);
     this.expire(open, timeNs, options.idleNs);
-    for (let c = closed.oldest; c !== null && timeNs - c.listedNs >= options.lingerNs; c = closed.oldest) {
+    for (let c = closed.oldest; c !== null && isAged(c, timeNs, options.lingerNs); c = closed.oldest) {
       this.forget(c);
     }
   }
@@ -519,7 +519,8 @@ export class TcpTracker {
   }
 
   private expire(list: AgeList<TcpConnection>, timeNs: number, idleNs: number): void {
-    for (let c = list.oldest; c !== null && timeNs - c.listedNs >= idleNs; c = list.oldest) {
+    for (let c = list.oldest; c !== null && isAged(c, timeNs, idleNs); c = list.oldest) {
+      if (timeNs < c.lastNs) c.lastNs = timeNs;
       if (timeNs - c.lastNs < idleNs) {
         this.touch(c);
         continue;
@@ -586,6 +587,11 @@ export class TcpTracker {
     this.statistics?.detach(connection.row);
     this.table.remove(connection.entry);
   }
+}
+
+/** Listed `ageNs` ago, or so far in the future: the clock was set back. */
+function isAged(connection: TcpConnection, timeNs: number, ageNs: number): boolean {
+  return Math.abs(timeNs - connection.listedNs) >= ageNs;
 }
 
 /** No stack sends SYN and FIN together. */

@@ -101,7 +101,7 @@ export class FragmentTable {
       this.counters.dropped++;
       return ParseStatus.TRUNCATED;
     }
-    if (timeNs - this.sweptNs >= SWEEP_INTERVAL_NS) this.sweep(timeNs);
+    if (Math.abs(timeNs - this.sweptNs) >= SWEEP_INTERVAL_NS) this.sweep(timeNs);
     let length = c.end - c.position;
     if (c.moreFragments && length % UNIT_BYTES !== 0) {
       // RFC 8200 has it an error; in IPv4 the whole units count, as in Linux.
@@ -265,7 +265,7 @@ export class FragmentTable {
     this.sweptNs = timeNs;
     const { datagrams, options, counters } = this;
     for (const d of datagrams) {
-      if (d.state === State.FILLING && timeNs - d.sinceNs >= options.maxAgeNs) {
+      if (d.state === State.FILLING && Math.abs(timeNs - d.sinceNs) >= options.maxAgeNs) {
         counters.expired++;
         this.release(d);
       }

@@ -17,6 +17,9 @@ const MAX_NFLOG_ATTRIBUTES = 32;
 /** Below this an EtherType is the length of an 802.3 frame. */
 const MIN_ETHER_TYPE = 0x600;
 
+/** RFC 2516 section 4: version 1, type 1, code 0. */
+const PPPOE_SESSION_DATA = 0x1100;
+
 /** Link types that no capture engine of ours asks for, but files have. */
 const OtherLinkType = {
   FDDI: 10,
@@ -36,7 +39,7 @@ export function readLink(c: Cursor, linkType: number): ParseStatus {
     case LinkType.ETHERNET:
       return readEthernet(c);
     case LinkType.NETWORK:
-      return readNetwork(c);
+      return readDelivered(c);
     case LinkType.LINUX_SLL:
       return readCooked(c, 16, 14);
     case LinkType.LINUX_SLL2:
@@ -86,6 +89,50 @@ export function readEthernet(c: Cursor): ParseStatus {
   c.position += 14;
   if (c.etherType === EtherType.IPV4 || c.etherType === EtherType.IPV6) return ParseStatus.OK;
   return readNetwork(c);
+}
+
+/**
+ * What a packet socket in cooked mode delivers, from the kernel's network header on. Of what comes in the kernel
+ * takes the outer VLAN tag; further ones are left, and since Linux 6.11 the EtherType told is the one behind them.
+ * Before, a tag was told for what goes out by an interface that leaves tagging to the kernel, where the network
+ * header is IP's. What is there decides.
+ */
+function readDelivered(c: Cursor): ParseStatus {
+  if (c.position + 8 > c.end) return readNetwork(c);
+  const { bytes, position, etherType } = c;
+  const behindTag = readUint16(bytes, position + 2);
+  if (isTag(etherType)) {
+    if (!isIp(behindTag) && !isTag(behindTag) && isWholeIp(c)) return readByVersion(c);
+  } else if (behindTag === etherType || isTag(behindTag)) {
+    if (isIp(etherType)) {
+      if (!isWholeIp(c)) c.etherType = EtherType.VLAN;
+    } else if (etherType === EtherType.PPPOE_SESSION && readUint16(bytes, position) !== PPPOE_SESSION_DATA) {
+      c.etherType = EtherType.VLAN;
+    }
+  }
+  return readNetwork(c);
+}
+
+/** Whether an IP header is at the cursor, which says that it is as long as the packet. */
+function isWholeIp(c: Cursor): boolean {
+  const { bytes, position } = c;
+  const version = bytes[position] >> 4;
+  const length = c.declaredEnd - position;
+  if (version === 4) return readUint16(bytes, position + 2) === length;
+  return version === 6 && readUint16(bytes, position + 4) + 40 === length;
+}
+
+function isTag(etherType: number): boolean {
+  switch (etherType) {
+    case EtherType.VLAN:
+    case EtherType.SERVICE_VLAN:
+    case EtherType.QINQ_9100:
+    case EtherType.QINQ_9200:
+    case EtherType.QINQ_9300:
+      return true;
+    default:
+      return false;
+  }
 }
 
 /** Follows `etherType` through tags and the like until it is IP. */
@@ -145,8 +192,8 @@ export function readNetwork(c: Cursor): ParseStatus {
       case EtherType.PPPOE_SESSION: {
         // RFC 2516 section 4: version and type (1), code (1), session (2), length (2).
         if (c.position + 6 > c.end) return missing(c, 6);
-        if (c.bytes[c.position] !== 0x11) return ParseStatus.MALFORMED;
-        if (c.bytes[c.position + 1] !== 0) return ParseStatus.NOT_IP;
+        if (c.bytes[c.position] !== PPPOE_SESSION_DATA >> 8) return ParseStatus.MALFORMED;
+        if (c.bytes[c.position + 1] !== (PPPOE_SESSION_DATA & 0xff)) return ParseStatus.NOT_IP;
         c.position += 6;
         return readPpp(c);
       }

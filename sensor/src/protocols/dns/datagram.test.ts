@@ -159,6 +159,13 @@ test('no response within the time-out, oldest first', () => {
   assert.deepEqual(d.lines.at(-1), 'A c - NO_RESPONSE');
 });
 
+test('a clock that is set back leaves no query behind', () => {
+  const d = new Datagrams({ datagramTimeoutNs: 2e9 }).send(CLIENT, SERVER, q({ name: 'before' }), 3_600_000);
+  d.decoder.tick(1e9);
+  d.send(CLIENT, SERVER, q({ name: 'after' }), 1000).send(SERVER, CLIENT, r({ name: 'after' }), 1500);
+  assert.deepEqual(d.lines, ['A before - NO_RESPONSE', 'A after NOERROR OK']);
+});
+
 test('the time-out counts from the last time a query was sent, six times at most', () => {
   const d = new Datagrams({ datagramTimeoutNs: 2e9 });
   for (let ms = 0; ms <= 40_000; ms += 1000) d.send(CLIENT, SERVER, q(), ms);

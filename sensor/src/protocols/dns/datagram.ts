@@ -68,8 +68,13 @@ export class DnsDatagramDecoder implements DatagramDecoder {
   }
 
   tick(timeNs: number): void {
-    const before = timeNs - this.options.datagramTimeoutNs;
-    for (let entry = this.open.oldest; entry !== null && entry.lastNs < before; entry = this.open.oldest) {
+    const { open, options } = this;
+    // So far in the future: the clock was set back.
+    for (
+      let entry = open.oldest;
+      entry !== null && Math.abs(timeNs - entry.lastNs) > options.datagramTimeoutNs;
+      entry = open.oldest
+    ) {
       this.unanswered(entry);
     }
   }
@@ -97,7 +102,7 @@ export class DnsDatagramDecoder implements DatagramDecoder {
     if (
       this.recentHashes[slot] === hash &&
       this.recentInterfaces[slot] !== packet.interfaceIndex &&
-      timeNs - this.recentNs[slot] < DUPLICATE_NS
+      Math.abs(timeNs - this.recentNs[slot]) < DUPLICATE_NS
     )
       return;
     const crowded = open.crowded;
@@ -146,7 +151,7 @@ export class DnsDatagramDecoder implements DatagramDecoder {
   }
 
   private again(entry: Transaction, { timeNs, interfaceIndex }: Packet): void {
-    if (interfaceIndex !== entry.interfaceIndex && timeNs - entry.lastNs < DUPLICATE_NS) return;
+    if (interfaceIndex !== entry.interfaceIndex && Math.abs(timeNs - entry.lastNs) < DUPLICATE_NS) return;
     entry.interfaceIndex = interfaceIndex;
     entry.retransmits++;
     if (timeNs - entry.firstNs > this.options.datagramTimeoutNs * MAX_TIMEOUTS) return;
