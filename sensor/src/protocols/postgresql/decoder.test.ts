@@ -307,6 +307,49 @@ test('what was prepared before a Flush is no part of the execution, which may co
   ]);
 });
 
+test('lost COPY data are missing from the COPY', () => {
+  const steps: readonly Step[] = [
+    ...login,
+    c(query('COPY t FROM STDIN')),
+    s(copyIn),
+    { from: 0, gap: 40 },
+    s(message('C', 'COPY 2\0'), ready),
+  ];
+  const record = everyCut(postgresql, steps, {}, assert.deepEqual).records[1];
+  assert.deepEqual([line(record), record.missingBytes], ['COPY OK 2 3.0', 40n]);
+});
+
+test('COPY data whose end was lost are not counted', () => {
+  const steps: readonly Step[] = [
+    ...login,
+    c(query('COPY t FROM STDIN')),
+    s(copyIn),
+    c(message('d', '1\n')),
+    // That more was sent is known when the client goes on.
+    s(message('C', 'COPY 2\0'), ready),
+    { from: 0, gap: 12 },
+    ...turn,
+  ];
+  const record = everyCut(postgresql, steps, {}, assert.deepEqual).records[1];
+  assert.deepEqual(
+    [line(record), (record.detail.value as Postgresql).copyBytes],
+    ['COPY OK 2 3.0', undefined],
+  );
+});
+
+test('an answer to a login that is lost leaves its rest to no query', () => {
+  const steps: readonly Step[] = [
+    c(startup(VERSION[3.0], 'user', 'tester')),
+    { from: 1, gap: 400 },
+    ask,
+    s(error('22012')),
+    s(ready),
+    ...turn,
+  ];
+  const { records } = converse(postgresql, steps, { fromStart: false });
+  assert.deepEqual(records.map(line), ['connect INCOMPLETE 3.0', unknown, asked]);
+});
+
 test('parameters and notices are part of the answer', () => {
   const parameter = message('S', 'TimeZone\0UTC\0');
   const notice = message('N', 'SNOTICE\0C00000\0Mn\0\0');

@@ -94,7 +94,7 @@ export class PostgresqlDecoder implements Decoder {
   private turns = 0;
   private turnEnded = false;
   private lastNs = 0;
-  /** The server takes COPY data of an Execute: it ignores Sync until CopyDone or CopyFail. */
+  /** The server takes COPY data: it ignores Sync until CopyDone or CopyFail. */
   private copyIn = false;
   /** The client has ended COPY data that the server has not asked for yet. */
   private copyEnded = false;
@@ -173,12 +173,14 @@ export class PostgresqlDecoder implements Decoder {
   }
 
   gap(direction: Direction, length: number, heldBytes: number): void {
-    if (length > 0 && heldBytes === 0 && length <= this.skip[direction]) {
-      this.skip[direction] -= length;
+    const inside = length > 0 && heldBytes === 0 && length <= this.skip[direction];
+    // Of the client's bytes only COPY data are known to belong to what is answered.
+    if (this.copyBytes >= 0 || (inside && direction === Direction.SERVER)) {
       const exchange = this.steps.head?.exchange;
-      if (direction === Direction.SERVER && exchange) {
-        exchange.missingBytes += length;
-      }
+      if (exchange) exchange.missingBytes += length;
+    }
+    if (inside) {
+      this.skip[direction] -= length;
       return;
     }
     this.lose(direction);
@@ -515,7 +517,12 @@ export class PostgresqlDecoder implements Decoder {
       ) {
         if (!this.overlaps || timeNs - this.lastNs >= QUIET_NS) this.unsure = false;
       }
-    } else if (this.unsure && this.lastNs === 0 && !this.connection.fromStart) {
+    } else if (
+      this.unsure &&
+      this.lastNs === 0 &&
+      !this.lost[Direction.SERVER] &&
+      !this.connection.fromStart
+    ) {
       // The first that is heard of a session joined in its midst.
       this.unsure = false;
     }
@@ -586,12 +593,10 @@ export class PostgresqlDecoder implements Decoder {
         this.resetAnswer();
         return;
       case Back.COPY_IN:
-        if (head.kind === StepKind.EXECUTE) {
-          this.steps.dropIgnoredSyncs();
-          // How much was sent ahead of this is not known.
-          if (this.copyEnded) return;
-          this.copyIn = true;
-        }
+        if (head.kind === StepKind.EXECUTE) this.steps.dropIgnoredSyncs();
+        // How much was sent ahead of this is not known.
+        if (this.copyEnded) return;
+        this.copyIn = true;
         this.copyBytes = Math.max(0, this.copyBytes);
         return;
       case Back.COPY_OUT:
@@ -633,8 +638,12 @@ export class PostgresqlDecoder implements Decoder {
         }
       }
     }
+    if (this.copyIn) {
+      // The server has had an end of the data that was lost here, with who knows how many of them.
+      this.copyIn = false;
+      this.copyBytes = -1;
+    }
     if (head.kind === StepKind.QUERY) return;
-    this.copyIn = false;
     if (type === Back.PORTAL_SUSPENDED) exchange.detail.bool(PostgresqlTag.suspended, true);
     // Rows are counted even when there are none: an execution that describes nothing may return some.
     if (this.affected < 0) this.hasRows = true;
