@@ -59,6 +59,8 @@ class Half {
   again = false;
   /** Bytes of the piece that detection began with. */
   firstBytes = 0;
+  /** Bytes that went by since detection holds what the other side sent before them. */
+  passed = 0;
 
   hold(bytes: Uint8Array, start: number, end: number): void {
     const length = this.heldLength + end - start;
@@ -156,6 +158,7 @@ export class ProtocolConnection implements StreamHandler, Connection {
       this.afterDecoder();
     } else {
       this.settings.ledger.add(this.skipCount, held);
+      this.pass(side, half, held + length);
     }
   }
 
@@ -349,6 +352,7 @@ export class ProtocolConnection implements StreamHandler, Connection {
       if (turned) this.probes++;
       if (!due) {
         this.settings.ledger.add(Count.skippedUndetected, end - start);
+        this.pass(side, half, end - start);
         return;
       }
       half.heldTimeNs = timeNs;
@@ -388,14 +392,19 @@ export class ProtocolConnection implements StreamHandler, Connection {
         this.decide(candidate, (verdict === Verdict.CLIENT ? side : side ^ 1) as Side);
         const other = side === 0 ? this.half1 : this.half0;
         if (other.heldTimeNs <= half.heldTimeNs) this.replay((side ^ 1) as Side, other);
+        this.tellPassed(side, half, timeNs);
         this.replay(side, half);
+        this.tellPassed((side ^ 1) as Side, other, timeNs);
         this.piece(side, half, bytes, start, end, timeNs);
         this.replay((side ^ 1) as Side, other);
         return;
       }
     }
     if (more && to - from <= MAX_PROBE_BYTES) {
-      if (borrowed) half.hold(bytes, start, end);
+      if (borrowed) {
+        half.hold(bytes, start, end);
+        (side === 0 ? this.half1 : this.half0).passed = 0;
+      }
       return;
     }
     if (half.firstBytes === 1 && held > 0) {
@@ -411,6 +420,21 @@ export class ProtocolConnection implements StreamHandler, Connection {
     half.again = false;
     half.fromStart = false;
     this.settings.ledger.add(Count.skippedUndetected, to - from);
+    this.pass(side, half, to - from);
+  }
+
+  /** Bytes are not for any decoder. */
+  private pass(side: Side, half: Half, length: number): void {
+    if ((side === 0 ? this.half1 : this.half0).heldLength > 0) half.passed += length;
+  }
+
+  /** To a decoder that had what the other side sent before them, they are lost. */
+  private tellPassed(side: Side, half: Half, timeNs: number): void {
+    const { passed } = half;
+    half.passed = 0;
+    if (passed === 0 || this.mode !== Mode.DECODE || this.decoder === null) return;
+    this.decoder.gap((side ^ this.clientSide) as Direction, passed, 0, timeNs);
+    this.afterDecoder();
   }
 
   private decide(protocol: StreamProtocol, clientSide: Side): void {

@@ -158,9 +158,9 @@ function passDefinition(command: Command, session: Session): Progress {
 }
 
 function preparedColumns(command: Command): Progress {
-  if (command.preparedColumns === 0) return Progress.DONE;
+  if (command.columns === 0) return Progress.DONE;
   command.remaining = command.preparedColumns;
-  command.stage = Stage.PREPARED_COLUMNS;
+  command.stage = command.remaining === 0 ? Stage.PREPARED_COLUMNS_END : Stage.PREPARED_COLUMNS;
   return Progress.OPEN;
 }
 
@@ -180,36 +180,34 @@ function firstPacket(
     return Progress.OPEN;
   }
   if (first === Reply.EOF && length < 9) return endOfRows(command, session, bytes, start, end, length);
-  // CLIENT_OPTIONAL_RESULTSET_METADATA: int<1> "definitions follow" before the column count.
-  const optional = session.has(Capability.OPTIONAL_RESULTSET_METADATA) && first <= 1 && length < MIN_OK_BYTES;
-  if (first === Reply.OK && !optional) {
+  if (first === Reply.OK) {
     if (length < (session.known && !session.has(Capability.PROTOCOL_41) ? 3 : MIN_OK_BYTES)) {
       return Progress.BAD;
     }
     return ok(command, session, bytes, start, end);
   }
-  const at = optional ? start + 1 : start;
-  const columns = lenenc(bytes, at, end);
+  const columns = lenenc(bytes, start, end);
   if (columns <= 0 || columns > MAX_COLUMNS) return Progress.BAD;
-  const next = afterLenenc(bytes, at, end);
-  // MARIADB_CLIENT_CACHE_METADATA puts it after; nothing else does.
-  let follow = !optional || first === 1;
-  const isCached = session.known ? session.cachesMetadata : next + 1 === end && bytes[next] <= 1;
-  if (isCached && next < end) follow = bytes[next] !== 0;
+  const next = afterLenenc(bytes, start, end);
+  // int<1> "definitions follow", behind the count whatever MySQL's manual says.
+  let follow = true;
+  const mayLack = session.known ? session.mayLackDefinitions : next + 1 === end && bytes[next] <= 1;
+  if (mayLack && next < end) follow = bytes[next] !== 0;
   else if (next !== end) return Progress.BAD;
   command.resultSets++;
   if (command.resultSets === 1) command.columns = columns;
   if (command.rows < 0) command.rows = 0;
   command.remaining = columns;
   if (follow) command.stage = Stage.DEFINITIONS;
-  else if (optional || session.deprecateEof === 1) command.stage = Stage.ROWS;
+  else if (session.deprecateEof === 1) command.stage = Stage.ROWS;
   else command.stage = Stage.DEFINITIONS_END;
   return Progress.OPEN;
 }
 
 /**
  * COM_STMT_PREPARE_OK: int<1> 0, int<4> statement id, int<2> columns, int<2> parameters, int<1> 0,
- * int<2> warnings, and int<1> "definitions follow" with CLIENT_OPTIONAL_RESULTSET_METADATA.
+ * int<2> warnings, and int<1> "definitions follow" with CLIENT_OPTIONAL_RESULTSET_METADATA. The EOF packets
+ * behind definitions are sent without them too.
  */
 function preparedStatement(
   command: Command,
@@ -226,12 +224,13 @@ function preparedStatement(
   command.columns = uint16(bytes, start + 5);
   if (end - start >= 12) command.warnings += uint16(bytes, start + 10);
   session.prepared(id, { shape: command.shape, parameters });
-  const none = end - start >= 13 && session.has(Capability.OPTIONAL_RESULTSET_METADATA);
-  if (none && bytes[start + 12] === 0) return Progress.DONE;
-  command.preparedColumns = command.columns;
+  const mayLack = end - start >= 13 && session.has(Capability.OPTIONAL_RESULTSET_METADATA);
+  const follow = !mayLack || bytes[start + 12] !== 0;
+  if (!follow && session.deprecateEof === 1) return Progress.DONE;
+  command.preparedColumns = follow ? command.columns : 0;
   if (parameters === 0) return preparedColumns(command);
   command.remaining = parameters;
-  command.stage = Stage.PARAMETERS;
+  command.stage = follow ? Stage.PARAMETERS : Stage.PARAMETERS_END;
   return Progress.OPEN;
 }
 

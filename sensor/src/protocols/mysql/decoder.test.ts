@@ -819,15 +819,51 @@ test('MariaDB: definitions left out because the client has them', () => {
   assert.deepEqual([first.returnedRows, second.returnedRows], [1, 2]);
 });
 
-test('MySQL: CLIENT_OPTIONAL_RESULTSET_METADATA', () => {
+test('MySQL: CLIENT_OPTIONAL_RESULTSET_METADATA, as 9.7 sends it', () => {
   const steps = login(DEFAULTS | Capability.OPTIONAL_RESULTSET_METADATA | Capability.DEPRECATE_EOF);
-  const [first, second] = after(steps, [
+  const prepared = (follow: number) => packet(1, hex('00 01 00 00 00 01 00 01 00 00 00 00'), follow);
+  const records = after(steps, [
     c(query('select 1')),
-    s(packet(1, 0, 1), packet(2, 1, 'a'), ok(3, { head: 0xfe })),
-    c(query('select 1')),
-    s(packet(1, 1, 1), column(2), packet(3, 1, 'a'), packet(4, 1, 'a'), ok(5, { head: 0xfe })),
+    s(packet(1, 1, 0), packet(2, 1, 'a'), ok(3, { head: 0xfe })),
+    c(query('select 1, 2')),
+    s(packet(1, 2, 1), column(2), column(3), packet(4, 1, 'a', 0xfb), ok(5, { head: 0xfe })),
+    c(packet(0, 0x16, 'select ?')),
+    s(prepared(0)),
+    c(packet(0, 0x16, 'select ?')),
+    s(prepared(1), column(2), column(3)),
+    c(query('do 1')),
+    s(ok(1)),
   ]);
-  assert.deepEqual([first.returnedRows, second.returnedRows], [1, 2]);
+  assert.deepEqual(
+    records.map((r) => [r.status, r.returnedRows]),
+    [
+      [OK, 1],
+      [OK, 1],
+      [OK, undefined],
+      [OK, undefined],
+      [OK, undefined],
+    ],
+  );
+});
+
+test('MySQL: EOF packets end definitions that are not sent', () => {
+  const steps = login(DEFAULTS | Capability.OPTIONAL_RESULTSET_METADATA);
+  const records = after(steps, [
+    c(query('select 1, 2')),
+    s(packet(1, 2, 0), eof(2), packet(3, 1, '1', 1, '2'), packet(4, 1, '3', 1, '4'), eof(5)),
+    c(packet(0, 0x16, 'select ?')),
+    s(packet(1, hex('00 01 00 00 00 01 00 01 00 00 00 00'), 0), eof(2), eof(3)),
+    c(query('select 1')),
+    s(packet(1, 1, 1), column(2), eof(3), packet(4, 1, '1'), eof(5)),
+  ]);
+  assert.deepEqual(
+    records.map((r) => [r.status, r.returnedRows]),
+    [
+      [OK, 2],
+      [OK, undefined],
+      [OK, 1],
+    ],
+  );
 });
 
 test('pipelined commands are answered in order', () => {

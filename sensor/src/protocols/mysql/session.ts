@@ -152,8 +152,12 @@ export class Session {
     return (this.capabilities & capability) !== 0;
   }
 
-  get cachesMetadata(): boolean {
-    return (this.mariadbCapabilities & MariadbCapability.CACHE_METADATA) !== 0;
+  /** A result set may come without its definitions, which the server says behind the column count. */
+  get mayLackDefinitions(): boolean {
+    return (
+      this.has(Capability.OPTIONAL_RESULTSET_METADATA) ||
+      (this.mariadbCapabilities & MariadbCapability.CACHE_METADATA) !== 0
+    );
   }
 
   get compressed(): boolean {

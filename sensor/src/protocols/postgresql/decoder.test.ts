@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Postgresql } from '@packetd/proto/gen/packetd/v1/postgresql_pb';
 import { type RoundTrip, Status } from '@packetd/proto/gen/packetd/v1/roundtrip_pb';
-import { everyCut, type Step } from '../harness.js';
+import { converse, everyCut, type Step } from '../harness.js';
 import { postgresql } from './index.js';
 
 const int32 = (value: number): Buffer => {
@@ -168,6 +168,56 @@ cases.push(
   },
 );
 
+const query = (sql: string): Buffer => message('Q', `${sql}\0`);
+const parse = (name: string, sql: string): Buffer => message('P', `${name}\0${sql}\0`, '\0\0');
+const run = (name: string): Buffer =>
+  Buffer.concat([message('B', `\0${name}\0`, '\0\0', '\0\0', '\0\0'), message('E', '\0', int32(0)), sync]);
+const ran = Buffer.concat([message('2'), message('D', '\0\0'), message('C', 'SELECT 1\0'), ready]);
+cases.push(
+  {
+    name: 'an error in a batch skips simple queries too, up to the next Sync',
+    steps: [
+      ...login,
+      c(extended('SELECT missing'), query('TABLE t'), message('F', int32(1), '\0\0', '\0\0', '\0\0'), sync),
+      s(error('42703'), ready),
+      ...turn,
+    ],
+    want: [
+      'connect OK 3.0',
+      'SELECT ERROR 42703 3.0',
+      'TABLE CANCELLED 3.0',
+      'function_call CANCELLED 3.0',
+      asked,
+    ],
+  },
+  {
+    name: 'a batch whose Sync was lost fails no later one',
+    steps: [
+      ...login,
+      c(parse('', 'SELEC 1')),
+      s(error('42601')),
+      { from: 0, gap: 5 },
+      s(ready),
+      c(select, sync),
+      s(oneRow, ready),
+    ],
+    want: ['connect OK 3.0', asked],
+  },
+  {
+    name: 'COPY data, CopyDone and Sync ahead of CopyInResponse are in force, a Sync among the data is not',
+    steps: [
+      ...login,
+      c(extended('COPY t FROM STDIN'), sync, message('d', '1\n'), message('c'), sync, query('TABLE t')),
+      s(prepared, copyIn, message('C', 'COPY 1\0'), ready),
+      s(message('T', '\0\0'), message('C', 'SELECT 0\0'), ready),
+      c(extended('COPY t FROM STDIN'), message('d', 'x\n'), message('c'), sync, query('TABLE t')),
+      s(prepared, copyIn, error('22P02'), ready),
+      s(message('T', '\0\0'), message('C', 'SELECT 0\0'), ready),
+    ],
+    want: ['connect OK 3.0', 'COPY OK 1 3.0', 'TABLE OK 0 3.0', 'COPY ERROR 22P02 3.0', 'TABLE OK 0 3.0'],
+  },
+);
+
 for (const { name, steps, want } of cases) {
   test(name, () => {
     const { records } = everyCut(postgresql, steps, {}, assert.deepEqual);
@@ -193,6 +243,126 @@ test('backslashes escape in strings while standard_conforming_strings is off', (
   assert.deepEqual(
     records.map((record) => (record.detail.value as Postgresql).queryText),
     ['', 'SELECT ? FROM t', 'SET standard_conforming_strings TO on', 'SELECT ? FROM t'],
+  );
+});
+
+test('a statement that the server refuses to prepare is not executed by its name', () => {
+  const steps = [
+    ...login,
+    c(parse('n', 'SELECT 1'), sync),
+    s(message('1'), ready),
+    c(parse('n', 'TABLE t'), sync),
+    s(error('42P05'), ready),
+    c(run('n')),
+    s(ran),
+    c(parse('', 'SELEC 1'), parse('n', 'TABLE t'), run('n')),
+    s(error('42601'), ready),
+  ];
+  const { records } = everyCut(postgresql, steps, {}, assert.deepEqual);
+  assert.deepEqual(
+    records.map((record) => [line(record), (record.detail.value as Postgresql).queryText]),
+    [
+      ['connect OK 3.0', ''],
+      ['TABLE ERROR 42P05 3.0', 'TABLE t'],
+      ['SELECT OK 1 3.0', ''],
+      ['TABLE ERROR 42601 3.0', 'TABLE t'],
+    ],
+  );
+});
+
+test('a name that is too long to be read neither shifts answers nor lends another text', () => {
+  const long = 'n'.repeat(70_000);
+  const steps = [
+    ...login,
+    c(parse('', 'TABLE t'), run('')),
+    s(message('1'), ran),
+    c(parse(long, 'SELECT 1'), run(long)),
+    s(message('1'), ran),
+    ...turn,
+  ];
+  const { records } = converse(postgresql, steps);
+  assert.deepEqual(
+    records.map((record) => [line(record), (record.detail.value as Postgresql).queryText]),
+    [
+      ['connect OK 3.0', ''],
+      ['TABLE OK 1 3.0', 'TABLE t'],
+      ['SELECT OK 1 3.0', ''],
+      ['SELECT OK 1 3.0', 'SELECT a FROM t'],
+    ],
+  );
+});
+
+test('what was prepared before a Flush is no part of the execution, which may come much later', () => {
+  const steps: readonly Step[] = [
+    ...login,
+    c(parse('n', 'SELECT 1'), message('D', 'Sn\0'), message('H')),
+    s(message('1'), message('t', '\0\0'), message('T', '\0\0')),
+    c(run('n')),
+    s(ran),
+  ];
+  const record = everyCut(postgresql, steps, {}, assert.deepEqual).records[1];
+  assert.deepEqual([record.client?.bytes, record.server?.bytes].map(Number), [
+    run('n').length - sync.length,
+    ran.length - ready.length,
+  ]);
+});
+
+test('lost COPY data are missing from the COPY', () => {
+  const steps: readonly Step[] = [
+    ...login,
+    c(query('COPY t FROM STDIN')),
+    s(copyIn),
+    { from: 0, gap: 40 },
+    s(message('C', 'COPY 2\0'), ready),
+  ];
+  const record = everyCut(postgresql, steps, {}, assert.deepEqual).records[1];
+  assert.deepEqual([line(record), record.missingBytes], ['COPY OK 2 3.0', 40n]);
+});
+
+test('COPY data whose end was lost are not counted', () => {
+  const steps: readonly Step[] = [
+    ...login,
+    c(query('COPY t FROM STDIN')),
+    s(copyIn),
+    c(message('d', '1\n')),
+    // That more was sent is known when the client goes on.
+    s(message('C', 'COPY 2\0'), ready),
+    { from: 0, gap: 12 },
+    ...turn,
+  ];
+  const record = everyCut(postgresql, steps, {}, assert.deepEqual).records[1];
+  assert.deepEqual(
+    [line(record), (record.detail.value as Postgresql).copyBytes],
+    ['COPY OK 2 3.0', undefined],
+  );
+});
+
+test('an answer to a login that is lost leaves its rest to no query', () => {
+  const steps: readonly Step[] = [
+    c(startup(VERSION[3.0], 'user', 'tester')),
+    { from: 1, gap: 400 },
+    ask,
+    s(error('22012')),
+    s(ready),
+    ...turn,
+  ];
+  const { records } = converse(postgresql, steps, { fromStart: false });
+  assert.deepEqual(records.map(line), ['connect INCOMPLETE 3.0', unknown, asked]);
+});
+
+test('parameters and notices are part of the answer', () => {
+  const parameter = message('S', 'TimeZone\0UTC\0');
+  const notice = message('N', 'SNOTICE\0C00000\0Mn\0\0');
+  const steps = [
+    c(startup(VERSION[3.0], 'user', 'tester')),
+    s(message('R', int32(0)), parameter, notice, ready),
+    c(query('DO $$$$')),
+    s(notice, message('C', 'DO\0'), ready),
+  ];
+  const { records } = everyCut(postgresql, steps, {}, assert.deepEqual);
+  assert.deepEqual(
+    records.map((record) => Number(record.server?.bytes)),
+    [9 + parameter.length + notice.length + ready.length, notice.length + 8 + ready.length],
   );
 });
 

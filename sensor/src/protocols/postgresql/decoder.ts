@@ -94,13 +94,15 @@ export class PostgresqlDecoder implements Decoder {
   private turns = 0;
   private turnEnded = false;
   private lastNs = 0;
-  /** The server takes COPY data of an Execute: it ignores Sync until CopyDone or CopyFail. */
+  /** The server takes COPY data: it ignores Sync until CopyDone or CopyFail. */
   private copyIn = false;
+  /** The client has ended COPY data that the server has not asked for yet. */
+  private copyEnded = false;
   /** After an error everything up to the next Sync is passed over. */
   private failed = false;
   /** The error of a Parse, Bind or Describe, for the Execute that it stopped. */
   private heldError: Uint8Array | null = null;
-  private failedStep: { shape: Step['shape']; startNs: number; endNs: number; bytes: number } | null = null;
+  private failedStep: { shape: SqlShape | null; startNs: number; endNs: number; bytes: number } | null = null;
   /** First byte and bytes of the Parse, Bind and Describe before an Execute. */
   private batchNs = -1;
   private batchSegment = -1;
@@ -171,12 +173,14 @@ export class PostgresqlDecoder implements Decoder {
   }
 
   gap(direction: Direction, length: number, heldBytes: number): void {
-    if (length > 0 && heldBytes === 0 && length <= this.skip[direction]) {
-      this.skip[direction] -= length;
+    const inside = length > 0 && heldBytes === 0 && length <= this.skip[direction];
+    // Of the client's bytes only COPY data are known to belong to what is answered.
+    if (this.copyBytes >= 0 || (inside && direction === Direction.SERVER)) {
       const exchange = this.steps.head?.exchange;
-      if (direction === Direction.SERVER && exchange) {
-        exchange.missingBytes += length;
-      }
+      if (exchange) exchange.missingBytes += length;
+    }
+    if (inside) {
+      this.skip[direction] -= length;
       return;
     }
     this.lose(direction);
@@ -208,16 +212,19 @@ export class PostgresqlDecoder implements Decoder {
     this.copyIn = false;
     if (direction === Direction.SERVER) {
       this.dropSteps();
-      this.failed = false;
-      this.heldError = null;
+      this.forgetError();
       this.escapes = Escapes.UNKNOWN;
       this.charset = Charset.UNKNOWN;
     }
     this.unsure = true;
     this.readySeen = false;
-    this.batchNs = -1;
-    this.batchBytes = 0;
-    if (direction === Direction.CLIENT) this.turnEnded = false;
+    this.forgetBatch();
+    if (direction === Direction.CLIENT) {
+      this.turnEnded = false;
+      // They may be others by now; named statements are hardly ever prepared again.
+      this.statements.forgetUnnamed();
+      this.portals.clear();
+    }
   }
 
   /** What waits may have been answered in the gap. */
@@ -360,13 +367,10 @@ export class PostgresqlDecoder implements Decoder {
       case Front.PARSE: {
         this.addToBatch(input, at, length);
         const nameEnd = stringEnd(bytes, body, seen);
-        if (nameEnd < 0) return;
-        const sqlEnd = stringEnd(bytes, nameEnd + 1, seen);
-        const shape = this.shape(bytes, nameEnd + 1, sqlEnd < 0 ? seen : sqlEnd);
-        this.statements.set(bytes, body, nameEnd, { shape, name: bytes.slice(body, nameEnd), parameters: 0 });
+        const prepared = nameEnd < 0 ? null : this.prepare(bytes, body, nameEnd, seen);
         const step = this.push(StepKind.PARSE, null);
         if (step === null) return;
-        step.shape = shape;
+        step.prepared = prepared;
         step.startNs = input.timeAt(at);
         step.endNs = input.timeNs;
         step.bytes = length;
@@ -376,16 +380,21 @@ export class PostgresqlDecoder implements Decoder {
         this.addToBatch(input, at, length);
         this.push(StepKind.BIND, null);
         const portalEnd = stringEnd(bytes, body, seen);
-        const nameEnd = portalEnd < 0 ? -1 : stringEnd(bytes, portalEnd + 1, seen);
-        if (nameEnd < 0 || nameEnd + 3 > seen) return;
+        if (portalEnd < 0) return;
+        const nameEnd = stringEnd(bytes, portalEnd + 1, seen);
+        if (nameEnd < 0 || nameEnd + 3 > seen) {
+          this.portals.delete(bytes, body, portalEnd);
+          return;
+        }
         const statement = this.statements.get(bytes, portalEnd + 1, nameEnd);
         const formats = int16(bytes, nameEnd + 1);
         const countAt = nameEnd + 3 + formats * 2;
         const parameters = countAt + 2 <= seen ? int16(bytes, countAt) : 0;
         this.portals.set(bytes, body, portalEnd, {
-          shape: statement?.shape ?? null,
+          shape: statement === undefined || (statement.refused && !this.failed) ? null : statement.shape,
           name: statement?.name ?? bytes.slice(portalEnd + 1, nameEnd),
           parameters,
+          refused: false,
         });
         return;
       }
@@ -404,12 +413,15 @@ export class PostgresqlDecoder implements Decoder {
         this.execute(input, at, body, stop, seen);
         return;
       case Front.SYNC:
-        this.batchNs = -1;
-        this.batchBytes = 0;
-        if (!this.copyIn) this.push(StepKind.SYNC, null);
+        this.forgetBatch();
+        if (!this.copyIn) {
+          const step = this.push(StepKind.SYNC, null);
+          if (step !== null) step.followsCopy = this.copyEnded;
+        }
         return;
       case Front.COPY_DONE:
       case Front.COPY_FAIL:
+        this.copyEnded = !this.copyIn;
         this.copyIn = false;
         return;
       case Front.FUNCTION_CALL: {
@@ -436,16 +448,25 @@ export class PostgresqlDecoder implements Decoder {
       : shapes.shape(bytes, start, end, this.escapes, this.charset);
   }
 
+  /** Remembers the statement of a Parse whose name ends at `nameEnd`. */
+  private prepare(bytes: Uint8Array, body: number, nameEnd: number, seen: number): Prepared {
+    const sqlEnd = stringEnd(bytes, nameEnd + 1, seen);
+    const shape = this.shape(bytes, nameEnd + 1, sqlEnd < 0 ? seen : sqlEnd);
+    const prepared = { shape, name: bytes.slice(body, nameEnd), parameters: 0, refused: false };
+    this.statements.set(bytes, body, nameEnd, prepared);
+    return prepared;
+  }
+
   private execute(input: Input, at: number, body: number, stop: number, seen: number): void {
     const { bytes } = input;
+    this.copyEnded = false;
     const exchange = this.open(input, at, stop, Request.EXECUTE);
     exchange.requestBytes = stop - at + this.batchBytes;
     if (this.batchNs >= 0) {
       exchange.requestStartNs = this.batchNs;
       exchange.requestFirstSegment = this.batchSegment;
     }
-    this.batchNs = -1;
-    this.batchBytes = 0;
+    this.forgetBatch();
     const portalEnd = stringEnd(bytes, body, seen);
     const portal = portalEnd < 0 ? undefined : this.portals.get(bytes, body, portalEnd);
     exchange.tag = NO_OPERATION;
@@ -483,6 +504,11 @@ export class PostgresqlDecoder implements Decoder {
       this.turnEnded = ENDS_TURN[type] === 1;
     }
     if (this.serverSpokeLast) {
+      // What was prepared before, without a Sync, is answered: it may be long ago.
+      if (this.steps.length === 0 && !this.failed) {
+        this.forgetBatch();
+        this.resetAnswer();
+      }
       if (
         this.steps.length === 0 &&
         this.unsure &&
@@ -491,7 +517,12 @@ export class PostgresqlDecoder implements Decoder {
       ) {
         if (!this.overlaps || timeNs - this.lastNs >= QUIET_NS) this.unsure = false;
       }
-    } else if (this.unsure && this.lastNs === 0 && !this.connection.fromStart) {
+    } else if (
+      this.unsure &&
+      this.lastNs === 0 &&
+      !this.lost[Direction.SERVER] &&
+      !this.connection.fromStart
+    ) {
       // The first that is heard of a session joined in its midst.
       this.unsure = false;
     }
@@ -519,17 +550,18 @@ export class PostgresqlDecoder implements Decoder {
     this.readySeen = type === Back.READY;
     const head = this.steps.head;
     const length = stop - at;
-    if (type === Back.PARAMETER_STATUS) {
-      this.parameter(head, input.bytes, body, seen);
+    if (type === Back.PARAMETER_STATUS) this.parameter(head, input.bytes, body, seen);
+    if (head === null) {
+      // Whatever is lost, up to here the server has passed over what follows an error.
+      if (type === Back.READY) this.forgetError();
       return;
     }
-    if (head === null) return;
     switch (type) {
       case Back.NOTIFICATION:
         return;
       case Back.NOTICE:
         this.notices++;
-        return;
+        break;
       case Back.NEGOTIATE_VERSION:
         if (head.kind === StepKind.CONNECT && seen - body >= 4) {
           this.version = protocolVersion(int32(input.bytes, body));
@@ -561,10 +593,10 @@ export class PostgresqlDecoder implements Decoder {
         this.resetAnswer();
         return;
       case Back.COPY_IN:
-        if (head.kind === StepKind.EXECUTE) {
-          this.copyIn = true;
-          this.steps.dropBehindHead(StepKind.SYNC);
-        }
+        if (head.kind === StepKind.EXECUTE) this.steps.dropIgnoredSyncs();
+        // How much was sent ahead of this is not known.
+        if (this.copyEnded) return;
+        this.copyIn = true;
         this.copyBytes = Math.max(0, this.copyBytes);
         return;
       case Back.COPY_OUT:
@@ -606,6 +638,11 @@ export class PostgresqlDecoder implements Decoder {
         }
       }
     }
+    if (this.copyIn) {
+      // The server has had an end of the data that was lost here, with who knows how many of them.
+      this.copyIn = false;
+      this.copyBytes = -1;
+    }
     if (head.kind === StepKind.QUERY) return;
     if (type === Back.PORTAL_SUSPENDED) exchange.detail.bool(PostgresqlTag.suspended, true);
     // Rows are counted even when there are none: an execution that describes nothing may return some.
@@ -646,17 +683,24 @@ export class PostgresqlDecoder implements Decoder {
         this.heldError = bytes.slice(body, seen);
         this.failedStep =
           head.kind === StepKind.PARSE
-            ? { shape: head.shape, startNs: head.startNs, endNs: head.endNs, bytes: head.bytes }
+            ? {
+                shape: head.prepared?.shape ?? null,
+                startNs: head.startNs,
+                endNs: head.endNs,
+                bytes: head.bytes,
+              }
             : null;
-        this.steps.shift();
+        refuse(this.steps.shift());
     }
     this.passOver();
   }
 
-  /** After an error: the first Execute that was stopped carries it, the others are cancelled. */
+  /** After an error: the first request that was stopped carries it, the others are cancelled. */
   private passOver(): void {
-    while (this.steps.length > 0 && !endsWithReady(this.steps.head!.kind)) {
-      const { exchange } = this.steps.shift();
+    while (this.steps.length > 0 && this.steps.head!.kind !== StepKind.SYNC) {
+      const step = this.steps.shift();
+      const { exchange } = step;
+      refuse(step);
       if (exchange === null) continue;
       if (this.heldError === null) {
         this.emit(exchange, StatusValue.CANCELLED);
@@ -683,6 +727,7 @@ export class PostgresqlDecoder implements Decoder {
       if (exchange !== null) this.emit(exchange, StatusValue.INCOMPLETE);
       head = this.steps.head;
     }
+    if (head === null || head.kind !== StepKind.SYNC) this.forgetError();
     if (head === null) {
       this.resetAnswer();
       return;
@@ -726,6 +771,10 @@ export class PostgresqlDecoder implements Decoder {
       writeError(exchange, this.heldError, 0, this.heldError.length);
       this.emit(exchange, StatusValue.ERROR);
     }
+    this.forgetError();
+  }
+
+  private forgetError(): void {
     this.failed = false;
     this.heldError = null;
     this.failedStep = null;
@@ -774,6 +823,11 @@ export class PostgresqlDecoder implements Decoder {
     this.copyBytes = -1;
   }
 
+  private forgetBatch(): void {
+    this.batchNs = -1;
+    this.batchBytes = 0;
+  }
+
   private addToBatch(input: Input, at: number, length: number): void {
     if (this.batchNs < 0) {
       this.batchNs = input.timeAt(at);
@@ -804,6 +858,10 @@ export class PostgresqlDecoder implements Decoder {
     exchange.status = status;
     this.connection.emit(exchange);
   }
+}
+
+function refuse({ prepared }: Step): void {
+  if (prepared !== null) prepared.refused = true;
 }
 
 /** Of a StartupMessage or NegotiateProtocolVersion: major version in the high 16 bits, minor in the low. */

@@ -87,7 +87,9 @@ export function matchFrontend(bytes: Uint8Array, start: number, end: number): Ma
       if (type !== Front.PARSE && type !== Front.BIND) return Match.NO;
       const name = stringEnd(bytes, body, end);
       if (!isName(bytes, body, name < 0 ? end : name)) return Match.NO;
-      return name < 0 || type === Front.BIND ? Match.MORE : matchSql(bytes, name + 1, end, true);
+      if (name < 0 || type === Front.BIND) return Match.MORE;
+      const sql = stringEnd(bytes, name + 1, end);
+      return matchSql(bytes, name + 1, sql < 0 ? end : sql, sql < 0);
     }
     switch (type) {
       case Front.QUERY:

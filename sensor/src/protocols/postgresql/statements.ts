@@ -10,6 +10,8 @@ export interface Prepared {
   /** Name of the statement, UTF-8; empty for the unnamed. */
   readonly name: Uint8Array;
   readonly parameters: number;
+  /** The server did not prepare it: outside of what failed with it, its name means none, or the one before. */
+  refused: boolean;
 }
 
 /** A map by bytes whose unnamed entry costs no look-up. */
@@ -33,6 +35,10 @@ export class Names<T> {
   delete(bytes: Uint8Array, start: number, end: number): void {
     if (start === end) this.unnamed = undefined;
     else this.named.delete(key(bytes, start, end));
+  }
+
+  forgetUnnamed(): void {
+    this.unnamed = undefined;
   }
 
   clear(): void {

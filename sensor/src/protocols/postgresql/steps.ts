@@ -1,6 +1,6 @@
 /** What the server still owes: one step for each message of the client that is answered, in order. */
-import type { SqlShape } from '../../redact/sql.js';
 import type { Exchange } from '../exchange.js';
+import type { Prepared } from './statements.js';
 
 export const StepKind = {
   /** Start-up and authentication, up to ReadyForQuery. */
@@ -20,8 +20,10 @@ export type StepKind = (typeof StepKind)[keyof typeof StepKind];
 export class Step {
   kind: StepKind = StepKind.SYNC;
   exchange: Exchange | null = null;
-  /** Of PARSE: for the record of one that fails without an Execute. */
-  shape: SqlShape | null = null;
+  /** Of PARSE. */
+  prepared: Prepared | null = null;
+  /** Of SYNC: the client had ended a COPY that the server had not asked for yet. */
+  followsCopy = false;
   startNs = 0;
   endNs = 0;
   bytes = 0;
@@ -51,7 +53,8 @@ export class Steps {
     const step = this.ring[(this.first + this.length++) % this.ring.length];
     step.kind = kind;
     step.exchange = exchange;
-    step.shape = null;
+    step.prepared = null;
+    step.followsCopy = false;
     if (endsWithReady(kind)) this.owedReady++;
     return step;
   }
@@ -65,16 +68,16 @@ export class Steps {
     return step;
   }
 
-  /** Takes out the steps of a kind that follow the head. */
-  dropBehindHead(kind: StepKind): void {
-    while (this.length > 1 && this.at(1).kind === kind) {
+  /** Takes out the Syncs behind the head that the server ignores, for it takes COPY data. */
+  dropIgnoredSyncs(): void {
+    while (this.length > 1 && this.at(1).kind === StepKind.SYNC && !this.at(1).followsCopy) {
       const second = (this.first + 1) % this.ring.length;
       const head = this.ring[this.first];
       this.ring[this.first] = this.ring[second];
       this.ring[second] = head;
       this.first = second;
       this.length--;
-      if (endsWithReady(kind)) this.owedReady--;
+      this.owedReady--;
     }
   }
 
