@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Amqp } from '@packetd/proto/gen/packetd/v1/amqp_pb';
 import { type RoundTrip, Status } from '@packetd/proto/gen/packetd/v1/roundtrip_pb';
-import { everyCut, type Step } from '../harness.js';
+import { converse, everyCut, type Step } from '../harness.js';
 import { amqp } from './index.js';
 
 const bytes = (...parts: (number | string | Uint8Array)[]): Buffer =>
@@ -586,6 +586,24 @@ for (const example of CASES) {
     );
   });
 }
+
+test('a body whose end is lost ends where the hole is seen', () => {
+  const got = bytes(method(1, 60, 71, u64(1), 0, short(''), short('q'), u32(0)), content(1, 'x'.repeat(100)));
+  const sent = publish(1, '', 'q', 'y'.repeat(100));
+  const steps: Step[] = [
+    { ...c(method(1, 60, 70, u16(0), short('q'), 1)), timeNs: 1000 },
+    { ...s(got.subarray(0, -50)), timeNs: 3000 },
+    { from: 1, gap: 50, timeNs: 4000 },
+    { ...c(sent.subarray(0, -50)), timeNs: 5000 },
+    { from: 0, gap: 50, timeNs: 7000 },
+  ];
+  const { records, timesNs } = converse(amqp, steps);
+  assert.deepEqual(records.map(line), ['basic.get OK', 'basic.publish OK']);
+  assert.deepEqual(timesNs, [
+    [1000, 1000, 3000, 4000],
+    [5000, 7000, -1, -1],
+  ]);
+});
 
 /** What RabbitMQ 3.10 says of a wrong declaration, binding or message, and what is recorded of it. */
 const REPLY_TEXTS: readonly (readonly [string, string])[] = [

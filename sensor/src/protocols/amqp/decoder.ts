@@ -121,7 +121,7 @@ export class AmqpDecoder implements Decoder {
     return at;
   }
 
-  gap(direction: Direction, length: number, heldBytes: number): void {
+  gap(direction: Direction, length: number, heldBytes: number, timeNs: number): void {
     const half = this.halves[direction];
     if (heldBytes === 0 && length > 0 && length <= half.left) {
       // Inside a body: nothing but bytes is missing.
@@ -130,7 +130,7 @@ export class AmqpDecoder implements Decoder {
       if (content?.exchange) {
         content.exchange.missingBytes += length;
         count(content.exchange, direction, length);
-        if (half.left === 0) this.bodyEnd(half, content.exchange.requestEndNs, -1, direction);
+        if (half.left === 0) this.bodyEnd(half, timeNs, -1, direction);
       }
       return;
     }
