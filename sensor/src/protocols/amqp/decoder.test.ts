@@ -444,6 +444,22 @@ const CASES: Case[] = [
       'basic.publish OK ack',
     ],
   },
+  ...[method(0, 10, 41, short('')), method(1, 20, 11, long(''))].map(
+    (answer): Case => ({
+      name: 'a login whose end is lost did not fail, where the connection is used',
+      steps: [
+        c(bytes('AMQP', 0, 0, 9, 1)),
+        s(method(0, 10, 10, 0, 9, long(''), long('PLAIN'), long('en_US'))),
+        c(method(0, 10, 11, long(''), short('PLAIN'), long('\u0000guest\u0000hunter2'), short('en_US'))),
+        s(method(0, 10, 30, u16(2047), u32(131072), u16(60))),
+        { from: 0, gap: 40 },
+        s(answer),
+        s(method(0, 10, 50, u16(320), short('CONNECTION_FORCED'), u16(0), u16(0))),
+        c(method(0, 10, 51)),
+      ],
+      expect: ['connection.close ERROR'],
+    }),
+  ),
   {
     name: 'what was lost may have settled a message otherwise than an ack of several that comes behind it',
     steps: [

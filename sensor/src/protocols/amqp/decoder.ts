@@ -419,6 +419,7 @@ export class AmqpDecoder implements Decoder {
   /** The call of this reply was lost, and with it what it did to the channel. */
   private orphan(channel: Channel, id: number): void {
     if (id === MethodId.CONFIRM_SELECT + 1) channel.confirms = true;
+    else if (id === MethodId.CONNECTION_OPEN + 1) this.headerNs = -1;
     else if (id === MethodId.CHANNEL_OPEN + 1 || id === MethodId.CHANNEL_CLOSE + 1) {
       // The number is used again: what is known is of the channel before.
       if (channel.calls.length === 0) this.forget(channel, StatusValue.INCOMPLETE);
@@ -815,6 +816,8 @@ export class AmqpDecoder implements Decoder {
   }
 
   private fresh(number: number): Channel {
+    // The login went well, though its end may not have been seen.
+    if (number > 0) this.headerNs = -1;
     this.last = new Channel(number);
     return this.last;
   }
