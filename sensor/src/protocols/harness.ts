@@ -25,6 +25,8 @@ export type Step =
 /** What a conversation led to. `closed` is the status given to `close`; 0 leaves the connection open. */
 export interface Outcome {
   records: RoundTrip[];
+  /** Of each record, when its request began and ended, and its response; -1 where it did not. */
+  timesNs: [number, number, number, number][];
   undecodable: number;
   handOvers: string[];
 }
@@ -42,7 +44,7 @@ export function converse(
     fromStart?: boolean;
   } = {},
 ): Outcome {
-  const outcome: Outcome = { records: [], undecodable: 0, handOvers: [] };
+  const outcome: Outcome = { records: [], timesNs: [], undecodable: 0, handOvers: [] };
   const connection = new TestConnection(protocol, outcome, settings.fromStart ?? true);
   const decoder = protocol.create(connection, { ...DEFAULT_DECODER_OPTIONS, ...settings.options });
   const feeds = [new Feed(decoder, 0), new Feed(decoder, 1)];
@@ -139,6 +141,8 @@ class TestConnection implements Connection {
     this.outcome.records.push(
       decodeExchange(exchange, exchange.detailTag === 0 ? this.protocol.detailTag : exchange.detailTag),
     );
+    const { requestStartNs, requestEndNs, responseStartNs, responseEndNs } = exchange;
+    this.outcome.timesNs.push([requestStartNs, requestEndNs, responseStartNs, responseEndNs]);
     this.pool.release(exchange);
   }
 

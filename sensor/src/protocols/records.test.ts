@@ -67,6 +67,19 @@ describe('a record', () => {
     assert.deepEqual([r.waitRequestNano, r.waitServerNano, r.waitResponseNano], [100n, 1000n, 1000n]);
   });
 
+  it('has no time of the server where the end of the request is not known', () => {
+    const { roundtrips } = encode((x) => {
+      x.requestStartNs = 1000;
+      x.responseStartNs = 3000;
+      x.responseEndNs = 4000;
+    });
+    const [{ durationNano, waitRequestNano, waitServerNano, waitResponseNano }] = roundtrips;
+    assert.deepEqual(
+      [durationNano, waitRequestNano, waitServerNano, waitResponseNano],
+      [3000n, 0n, 0n, 1000n],
+    );
+  });
+
   it('has what the decoder said', () => {
     assert.equal(r.status, Status.ERROR);
     assert.deepEqual([r.operation, r.errorType], ['GET', 'ERR']);

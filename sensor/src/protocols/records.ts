@@ -122,7 +122,7 @@ export class RecordEncoder {
     at = putNonZero(bytes, at, RoundTripTag.durationNano, endNs - startNs);
     if (requestStartNs >= 0) {
       at = putNonZero(bytes, at, RoundTripTag.waitRequestNano, requestEndNs - requestStartNs);
-      if (responseStartNs >= 0) {
+      if (responseStartNs >= 0 && requestEndNs >= 0) {
         at = putNonZero(bytes, at, RoundTripTag.waitServerNano, responseStartNs - requestEndNs);
       }
     }

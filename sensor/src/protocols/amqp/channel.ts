@@ -43,6 +43,8 @@ export class Channel {
   readonly content: readonly [Content, Content] = [new Content(), new Content()];
   /** Number of the next publish on a confirm channel; 0 where confirms are off. */
   nextPublish = 0;
+  /** The server confirms publishes, whether they can be numbered or not. */
+  confirms = false;
   /** Bytes of the client were lost: publishes can no longer be numbered. */
   uncounted = false;
   /** Highest number of a publish that the server has settled; 0 where what it said last is not known. */

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Amqp } from '@packetd/proto/gen/packetd/v1/amqp_pb';
 import { type RoundTrip, Status } from '@packetd/proto/gen/packetd/v1/roundtrip_pb';
-import { everyCut, type Step } from '../harness.js';
+import { converse, everyCut, type Step } from '../harness.js';
 import { amqp } from './index.js';
 
 const bytes = (...parts: (number | string | Uint8Array)[]): Buffer =>
@@ -444,6 +444,115 @@ const CASES: Case[] = [
       'basic.publish OK ack',
     ],
   },
+  ...[method(0, 10, 41, short('')), method(1, 20, 11, long(''))].map(
+    (answer): Case => ({
+      name: 'a login whose end is lost did not fail, where the connection is used',
+      steps: [
+        c(bytes('AMQP', 0, 0, 9, 1)),
+        s(method(0, 10, 10, 0, 9, long(''), long('PLAIN'), long('en_US'))),
+        c(method(0, 10, 11, long(''), short('PLAIN'), long('\u0000guest\u0000hunter2'), short('en_US'))),
+        s(method(0, 10, 30, u16(2047), u32(131072), u16(60))),
+        { from: 0, gap: 40 },
+        s(answer),
+        s(method(0, 10, 50, u16(320), short('CONNECTION_FORCED'), u16(0), u16(0))),
+        c(method(0, 10, 51)),
+      ],
+      expect: ['connection.close ERROR'],
+    }),
+  ),
+  {
+    name: 'what was lost may have settled a message otherwise than an ack of several that comes behind it',
+    steps: [
+      ...CONFIRM,
+      c(publish(1, '', 'q', 'a'), publish(1, '', 'q', 'b'), publish(1, '', 'q', 'c')),
+      s(method(1, 60, 120, u64(1), 0)),
+      { from: 1, gap: 21 },
+      s(method(1, 60, 80, u64(3), 1)),
+      s(deliver(1, 1, '', 'q', 'a'), deliver(1, 2, '', 'q', 'b')),
+      { from: 0, gap: 21 },
+      c(method(1, 60, 80, u64(2), 1)),
+    ],
+    expect: [
+      'confirm.select OK',
+      'basic.publish ERROR nack',
+      'basic.publish INCOMPLETE',
+      'basic.publish OK ack',
+      'basic.deliver INCOMPLETE',
+      'basic.deliver OK ack',
+    ],
+  },
+  {
+    name: 'a mandatory message is not settled where its Return may be what was lost',
+    steps: [
+      ...CONFIRM,
+      c(publish(1, '', 'nowhere', 'a', 1), publish(1, '', 'q', 'b')),
+      { from: 1, gap: 60 },
+      s(method(1, 60, 80, u64(1), 0), method(1, 60, 80, u64(2), 0)),
+    ],
+    expect: ['confirm.select OK', 'basic.publish INCOMPLETE', 'basic.publish OK ack'],
+  },
+  {
+    name: 'where confirm.select was lost its answer tells that publishes wait for their confirms',
+    steps: [
+      OPEN,
+      OPENED,
+      { from: 0, gap: 13 },
+      s(method(1, 85, 11)),
+      c(publish(1, '', 'q', 'a')),
+      s(method(1, 60, 120, u64(1), 0)),
+    ],
+    expect: ['channel.open OK', 'basic.publish INCOMPLETE'],
+  },
+  {
+    name: 'what is lost before confirm.select had no numbers',
+    steps: [
+      OPEN,
+      OPENED,
+      { from: 0, gap: 30 },
+      ...CONFIRM,
+      c(publish(1, '', 'q', 'a')),
+      s(method(1, 60, 120, u64(1), 0)),
+    ],
+    expect: ['channel.open OK', 'confirm.select OK', 'basic.publish ERROR nack'],
+  },
+  {
+    name: 'a channel that is opened again numbers from 1, where the Close-Ok before it was lost',
+    steps: [
+      ...CONFIRM,
+      c(publish(1, '', 'q', 'a')),
+      s(method(1, 60, 80, u64(1), 0)),
+      c(method(1, 20, 40, u16(200), short(''), u16(0), u16(0))),
+      { from: 1, gap: 12 },
+      OPEN,
+      OPENED,
+      ...CONFIRM,
+      c(publish(1, '', 'q', 'b')),
+      s(method(1, 60, 80, u64(1), 0)),
+    ],
+    expect: [
+      'confirm.select OK',
+      'basic.publish OK ack',
+      'channel.close INCOMPLETE',
+      'channel.open OK',
+      'confirm.select OK',
+      'basic.publish OK ack',
+    ],
+  },
+  {
+    name: 'a channel that is opened again numbers from 1, where its Close and Open were lost',
+    steps: [
+      ...CONFIRM,
+      c(publish(1, '', 'q', 'a')),
+      s(method(1, 60, 80, u64(1), 0)),
+      { from: 0, gap: 34 },
+      s(method(1, 20, 41)),
+      OPENED,
+      ...CONFIRM,
+      c(publish(1, '', 'q', 'b')),
+      s(method(1, 60, 80, u64(1), 0)),
+    ],
+    expect: ['confirm.select OK', 'basic.publish OK ack', 'confirm.select OK', 'basic.publish OK ack'],
+  },
   {
     name: 'a publisher that was joined in its course has its confirms after a pause',
     steps: [
@@ -493,6 +602,24 @@ for (const example of CASES) {
     );
   });
 }
+
+test('a body whose end is lost ends where the hole is seen', () => {
+  const got = bytes(method(1, 60, 71, u64(1), 0, short(''), short('q'), u32(0)), content(1, 'x'.repeat(100)));
+  const sent = publish(1, '', 'q', 'y'.repeat(100));
+  const steps: Step[] = [
+    { ...c(method(1, 60, 70, u16(0), short('q'), 1)), timeNs: 1000 },
+    { ...s(got.subarray(0, -50)), timeNs: 3000 },
+    { from: 1, gap: 50, timeNs: 4000 },
+    { ...c(sent.subarray(0, -50)), timeNs: 5000 },
+    { from: 0, gap: 50, timeNs: 7000 },
+  ];
+  const { records, timesNs } = converse(amqp, steps);
+  assert.deepEqual(records.map(line), ['basic.get OK', 'basic.publish OK']);
+  assert.deepEqual(timesNs, [
+    [1000, 1000, 3000, 4000],
+    [5000, 7000, -1, -1],
+  ]);
+});
 
 /** What RabbitMQ 3.10 says of a wrong declaration, binding or message, and what is recorded of it. */
 const REPLY_TEXTS: readonly (readonly [string, string])[] = [

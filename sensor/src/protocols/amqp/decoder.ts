@@ -46,6 +46,8 @@ const ERROR_NACK = encodeString(RoundTripTag.errorType, 'nack');
 const ERROR_REJECT = encodeString(RoundTripTag.errorType, 'reject');
 /** Marks a queue.declare or basic.consume in `Exchange.tag` whose queue or consumer tag the server names. */
 const SERVER_NAMES = 1 << 24;
+/** Of no method. */
+const ANY_METHOD = 0;
 /**
  * With nothing published and nothing settled for so long, all that was published is settled: where publishes
  * could not be numbered, because the beginning or a part was not seen, the next one has the next number.
@@ -119,7 +121,7 @@ export class AmqpDecoder implements Decoder {
     return at;
   }
 
-  gap(direction: Direction, length: number, heldBytes: number): void {
+  gap(direction: Direction, length: number, heldBytes: number, timeNs: number): void {
     const half = this.halves[direction];
     if (heldBytes === 0 && length > 0 && length <= half.left) {
       // Inside a body: nothing but bytes is missing.
@@ -128,7 +130,7 @@ export class AmqpDecoder implements Decoder {
       if (content?.exchange) {
         content.exchange.missingBytes += length;
         count(content.exchange, direction, length);
-        if (half.left === 0) this.bodyEnd(half, content.exchange.requestEndNs, -1, direction);
+        if (half.left === 0) this.bodyEnd(half, timeNs, -1, direction);
       }
       return;
     }
@@ -284,6 +286,8 @@ export class AmqpDecoder implements Decoder {
   private call(channel: Channel, method: Method, input: Input, at: number, stop: number): void {
     const { args } = this;
     const { bytes } = input;
+    // Where the number is used again, what waits had its answer in what was lost.
+    if (method.id === MethodId.CHANNEL_OPEN) this.dropDoubtful(channel, ANY_METHOD);
     if (method.id === MethodId.CHANNEL_OPEN && channel.calls.length === 0) {
       this.endChannel(channel, StatusValue.INCOMPLETE);
       this.channels.set(channel.number, this.fresh(channel.number));
@@ -308,6 +312,9 @@ export class AmqpDecoder implements Decoder {
         writeCallDestination(exchange, args, bytes, channel.lastQueue);
         break;
       case MethodId.CONFIRM_SELECT:
+        // What was lost before it had no numbers.
+        if (!channel.confirms) channel.uncounted = false;
+        channel.confirms = true;
         if (channel.nextPublish === 0) channel.nextPublish = 1;
         break;
       case MethodId.CANCEL:
@@ -374,7 +381,10 @@ export class AmqpDecoder implements Decoder {
     const { args } = this;
     const { bytes, direction } = input;
     const exchange = this.takeCall(channel, method.id);
-    if (exchange === null) return;
+    if (exchange === null) {
+      this.orphan(channel, method.id);
+      return;
+    }
     count(exchange, direction, stop + 1 - at);
     answered(exchange, input, at, stop, direction);
     if (args.queueEnd > args.queueStart && callId(exchange) === MethodId.QUEUE_DECLARE) {
@@ -403,7 +413,17 @@ export class AmqpDecoder implements Decoder {
     }
     const closed = exchange.tag === MethodId.CHANNEL_CLOSE || exchange.tag === MethodId.CONNECTION_CLOSE;
     this.finish(exchange, exchange.status === StatusValue.ERROR ? StatusValue.ERROR : StatusValue.OK);
-    if (closed) this.forget(channel);
+    if (closed) this.forget(channel, StatusValue.CANCELLED);
+  }
+
+  /** The call of this reply was lost, and with it what it did to the channel. */
+  private orphan(channel: Channel, id: number): void {
+    if (id === MethodId.CONFIRM_SELECT + 1) channel.confirms = true;
+    else if (id === MethodId.CONNECTION_OPEN + 1) this.headerNs = -1;
+    else if (id === MethodId.CHANNEL_OPEN + 1 || id === MethodId.CHANNEL_CLOSE + 1) {
+      // The number is used again: what is known is of the channel before.
+      if (channel.calls.length === 0) this.forget(channel, StatusValue.INCOMPLETE);
+    }
   }
 
   private publish(channel: Channel, method: Method, input: Input, at: number, stop: number): void {
@@ -482,7 +502,7 @@ export class AmqpDecoder implements Decoder {
       return;
     }
     if (content.tag < 0 || channel === null) {
-      const unknown = method.kind === Kind.PUBLISH && channel?.uncounted === true && channel.nextPublish > 0;
+      const unknown = method.kind === Kind.PUBLISH && channel?.uncounted === true && channel.confirms;
       const cancelled = channel?.closing === true && method.kind === Kind.PUBLISH;
       this.finish(
         exchange,
@@ -521,20 +541,22 @@ export class AmqpDecoder implements Decoder {
       if (exchange === undefined) return;
       waiting.delete(deliveryTag);
       count(exchange, direction, stop + 1 - at);
-      this.settled(exchange, method, flags, false, input, at, stop);
+      this.settled(exchange, method, flags, false, true, input, at, stop);
       return;
     }
     for (const [tag, exchange] of waiting) {
       if (deliveryTag !== 0 && tag > deliveryTag) break;
       waiting.delete(tag);
       // The bytes are those of the one that is named.
-      if (tag === deliveryTag) count(exchange, direction, stop + 1 - at);
-      this.settled(exchange, method, flags, true, input, at, stop);
+      const named = tag === deliveryTag;
+      if (named) count(exchange, direction, stop + 1 - at);
+      this.settled(exchange, method, flags, true, named, input, at, stop);
     }
   }
 
   /** The server has settled a publish: how far it is with them. */
   private told(channel: Channel, deliveryTag: number, timeNs: number): void {
+    channel.confirms = true;
     channel.quietSinceNs = timeNs;
     if (deliveryTag > channel.settledUpTo) channel.settledUpTo = deliveryTag;
     if (channel.nextPublish === 0 || channel.uncounted || deliveryTag < channel.nextPublish) return;
@@ -549,12 +571,18 @@ export class AmqpDecoder implements Decoder {
     method: Method,
     flags: number,
     multiple: boolean,
+    named: boolean,
     input: Input,
     at: number,
     stop: number,
   ): void {
     const { detail, envelope } = exchange;
     this.waiting--;
+    // What settled it by name, or returned it, may be what was lost: this says no more than that it is settled.
+    if (exchange.status === StatusValue.INCOMPLETE && (!named || exchange.tag !== 0)) {
+      this.connection.emit(exchange);
+      return;
+    }
     answered(exchange, input, at, stop, input.direction);
     if (multiple) detail.bool(AmqpTag.multiple, true);
     if (exchange.status === StatusValue.ERROR) {
@@ -642,7 +670,7 @@ export class AmqpDecoder implements Decoder {
   private dropDoubtful(channel: Channel, id: number): void {
     for (let n = channel.calls.length; n > 0; n--) {
       const call = channel.calls.shift()!;
-      if (callId(call) === id && call.status === StatusValue.INCOMPLETE) {
+      if ((id === ANY_METHOD || callId(call) === id) && call.status === StatusValue.INCOMPLETE) {
         this.waiting--;
         this.finish(call, StatusValue.INCOMPLETE);
       } else channel.calls.push(call);
@@ -788,12 +816,14 @@ export class AmqpDecoder implements Decoder {
   }
 
   private fresh(number: number): Channel {
+    // The login went well, though its end may not have been seen.
+    if (number > 0) this.headerNs = -1;
     this.last = new Channel(number);
     return this.last;
   }
 
-  private forget(channel: Channel): void {
-    this.endChannel(channel, StatusValue.CANCELLED);
+  private forget(channel: Channel, status: number): void {
+    this.endChannel(channel, status);
     this.channels.delete(channel.number);
     if (this.last === channel) this.last = null;
   }

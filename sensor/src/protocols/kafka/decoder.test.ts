@@ -694,6 +694,69 @@ test('after lost responses the next awaited one is found; those before it stay w
   );
 });
 
+test('a message whose end is lost ends where the hole is seen', () => {
+  const records = batch([{ value: 'v'.repeat(500) }]);
+  const asked = request(0, 7, 1, 'app', produce7(-1, produced('t', 0, records)));
+  const partition = [...i32(0), ...i16(0), ...i64(9), ...i64(9), ...array(), ...blob(records)];
+  const answer = response(2, [...i32(0), ...array([...str('t'), ...array(partition)])]);
+  const fetch = [...i32(-1), ...i32(500), ...i32(1), ...i32(1000), ...i8(0), ...array()];
+  const steps: Step[] = [
+    { ...client(asked.slice(0, -100)), timeNs: 1000 },
+    { from: 0, gap: 100, timeNs: 3000 },
+    { ...server(response(1, produceAnswer('t', 0, 0))), timeNs: 5000 },
+    { ...client(request(1, 4, 2, 'app', fetch)), timeNs: 6000 },
+    { ...server(answer.slice(0, -100)), timeNs: 8000 },
+    { from: 1, gap: 100, timeNs: 9000 },
+  ];
+  const outcome = converse(kafka, steps);
+  check(outcome, [
+    { api: 'Produce', status: StatusValue.OK, missing: 100n, requestBytes: asked.length },
+    { api: 'Fetch', status: StatusValue.OK, missing: 100n, responseBytes: answer.length },
+  ]);
+  assert.deepEqual(outcome.timesNs, [
+    [1000, 3000, 5000, 5000],
+    [6000, 6000, 8000, 9000],
+  ]);
+});
+
+test('in the middle of Metadata, the number and leader of a partition are no response', () => {
+  const broker = (id: number): number[] => [...i32(id), ...cstr('h'), ...i32(9092), ...i8(0), ...TAGS];
+  const partition = (id: number): number[] => [
+    ...[...i16(0), ...i32(id), ...i32(1), ...i32(0)],
+    ...[...carray(i32(1)), ...carray(i32(1)), ...carray(), ...TAGS],
+  ];
+  const partitions = Array.from({ length: 50 }, (_, i) => partition(i));
+  const topic = [
+    ...i16(0),
+    ...cstr('t'),
+    ...TOPIC_ID,
+    ...i8(0),
+    ...carray(...partitions),
+    ...i32(0),
+    ...TAGS,
+  ];
+  const metadata = (id: number): Uint8Array =>
+    response(
+      id,
+      [...i32(0), ...carray(broker(1)), ...cstr(null), ...i32(1), ...carray(topic), ...TAGS],
+      true,
+    );
+  const ask = (id: number): Uint8Array => request(3, 11, id, 'c', [0, ...i8(1), ...i8(0), ...TAGS], true);
+  every(
+    [
+      client(ask(1)),
+      { from: 1, gap: 200 },
+      server(metadata(1).slice(200)),
+      client(ask(2)),
+      server(metadata(2)),
+    ],
+    [
+      { api: 'Metadata', correlationId: 1, status: StatusValue.INCOMPLETE },
+      { api: 'Metadata', correlationId: 2, status: StatusValue.OK, responseBytes: metadata(2).length },
+    ],
+  );
+});
+
 test('after lost requests the next one is found', () => {
   every(
     [

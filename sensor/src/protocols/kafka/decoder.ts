@@ -115,7 +115,7 @@ export class KafkaDecoder implements Decoder {
         at = next;
         if (message.lost) continue;
         if (message.left === 0) {
-          this.end(message, direction, input, at);
+          this.end(message, direction, input.timeAt(at - 1), input.segmentAt(at - 1));
           continue;
         }
         if (at === end) return at;
@@ -124,12 +124,12 @@ export class KafkaDecoder implements Decoder {
       if (next === at && message.left > 0) return at;
       message.left -= next - at;
       at = next;
-      if (message.left === 0) this.end(message, direction, input, at);
+      if (message.left === 0) this.end(message, direction, input.timeAt(at - 1), input.segmentAt(at - 1));
     }
     return at;
   }
 
-  gap(direction: Direction, length: number, heldBytes: number, _timeNs: number): void {
+  gap(direction: Direction, length: number, heldBytes: number, timeNs: number): void {
     const message = direction === Direction.CLIENT ? this.client : this.server;
     const missing = length + heldBytes;
     if (length > 0 && missing <= message.left) {
@@ -137,14 +137,14 @@ export class KafkaDecoder implements Decoder {
       if (message.exchange !== null) message.exchange.missingBytes += length;
       // What was held belongs to a field that the walker waits for.
       if (message.walking && (heldBytes > 0 || !message.walker.pass(length))) this.damage(message);
-      if (message.left === 0) this.end(message, direction, null, 0);
+      if (message.left === 0) this.end(message, direction, timeNs, -1);
       return;
     }
     const { exchange } = message;
     if (message.left > 0 && exchange !== null) {
       exchange.missingBytes += Math.min(length, message.left);
       this.damage(message);
-      this.end(message, direction, null, 0);
+      this.end(message, direction, timeNs, -1);
     }
     message.left = 0;
     message.lost = true;
@@ -293,14 +293,12 @@ export class KafkaDecoder implements Decoder {
     return limit;
   }
 
-  /** The message is whole. Its last byte is before `at` of `input`; null where a hole ended it. */
-  private end(message: Message, direction: Direction, input: Input | null, at: number): void {
+  /** The message is over; `segment` is -1 where its last byte was not seen. */
+  private end(message: Message, direction: Direction, timeNs: number, segment: number): void {
     const { exchange } = message;
     message.exchange = null;
     message.left = 0;
     if (exchange === null) return;
-    const timeNs = input === null ? -1 : input.timeAt(at - 1);
-    const segment = input === null ? -1 : input.segmentAt(at - 1);
     const { fields, batches, trace } = message;
     if (trace.seen) trace.write(exchange.envelope);
     if (direction === Direction.CLIENT) {

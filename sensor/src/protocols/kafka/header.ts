@@ -102,7 +102,20 @@ export function matchResponse(
   at: number,
   end: number,
 ): Match {
+  if (known.key === ApiKey.METADATA && namesNoBroker(version, bytes, at, end)) return Match.NO;
   return walks(known, version, false, bytes, at, end);
+}
+
+/**
+ * Metadata begins with its brokers, one at least. Where there is none, a partition's number, leader and epoch in the
+ * middle of such a response are taken for a size, a correlation id and what follows.
+ */
+function namesNoBroker(version: number, bytes: Uint8Array, at: number, end: number): boolean {
+  // Tagged fields (KIP-482) are not in use in the header.
+  const tags = version >= 9 ? 1 : 0;
+  const brokers = at + RESPONSE_HEADER_BYTES + tags + (version >= 3 ? 4 : 0);
+  if (version >= 9) return brokers < end && bytes[brokers] <= 1;
+  return brokers + 4 <= end && int32(bytes, brokers) < 1;
 }
 
 function walks(

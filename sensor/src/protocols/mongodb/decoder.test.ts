@@ -454,6 +454,58 @@ const CASES: Case[] = [
     expect: ['find x OK'],
     check: (_, [r]) => assert.equal(r.missingBytes, 1000n),
   },
+  ...(
+    [
+      // Inside the first document, up to its end, and beyond.
+      [120, 1000, 3n],
+      [80, 2002, 3n],
+      [80, 2003, 0n],
+    ] as const
+  ).map(([from, length, sent]): Case => {
+    const documents = ['a', 'b', 'c'].map((letter) => ({ text: letter.repeat(2000) }));
+    const insert = message(
+      1,
+      0,
+      2013,
+      msgBody(0, { insert: 'x', $db: 'a' }, [sequence('documents', documents)]),
+    );
+    return {
+      name: `documents of a sequence are counted where none may be missing: gap at ${from}`,
+      steps: [
+        c(insert.subarray(0, from)),
+        { from: 0, gap: length },
+        c(insert.subarray(from + length)),
+        s(msg(2, 1, { n: 3, ok: 1 })),
+      ],
+      expect: ['insert x OK'],
+      check: ([d], [r]) => {
+        assert.equal(d.documentsSent, sent);
+        assert.equal(d.affected, 3n);
+        assert.equal(r.client?.bytes, BigInt(insert.length));
+        assert.equal(r.missingBytes, BigInt(length));
+      },
+    };
+  }),
+  {
+    name: 'a reply of which a part is lost has no count of documents, and is no success',
+    steps: (() => {
+      const batch = Array.from({ length: 20 }, (_, i) => ({ i }));
+      const found = msg(2, 1, { cursor: { firstBatch: batch, id: 0n, ns: 'a.x' }, ok: 1 });
+      const failed = msg(4, 3, { n: 0, ok: 1, writeErrors: [{ index: 0, code: 11000, errmsg: 'E11000' }] });
+      const firstOk = failed.indexOf('ok\0') + 7;
+      return [
+        c(msg(1, 0, { find: 'x', $db: 'a' })),
+        s(found.subarray(0, 150)),
+        { from: 1, gap: 100 } as Step,
+        s(found.subarray(250)),
+        c(msg(3, 0, { insert: 'x', $db: 'a' })),
+        s(failed.subarray(0, firstOk)),
+        { from: 1, gap: failed.length - firstOk } as Step,
+      ];
+    })(),
+    expect: ['find x INCOMPLETE', 'insert x INCOMPLETE'],
+    check: ([d]) => assert.equal(d.documentsReturned, undefined),
+  },
   {
     name: 'after a gap the next message is found',
     steps: [

@@ -101,10 +101,17 @@ export class MongodbDecoder implements Decoder {
       const { walker } = message;
       if (message.exchange !== null) {
         message.exchange.missingBytes += length;
-        count(message.exchange, direction, length);
+        count(message.exchange, direction, missing);
       }
       if (heldBytes === 0 && message.state === State.DOCUMENT && !walker.done && length <= walker.skipping) {
         walker.pass(length);
+      } else if (
+        heldBytes === 0 &&
+        message.state === State.SEQUENCE_DOCUMENTS &&
+        length <= message.documentLeft
+      ) {
+        message.documentLeft -= length;
+        message.sequenceLeft -= length;
       } else if (message.state !== State.REST) {
         message.damaged = true;
         message.state = State.REST;
@@ -453,12 +460,13 @@ export class MongodbDecoder implements Decoder {
     detail.string(MongodbTag.opcode, OPCODE_NAMES[message.opcode]);
     detail.int(MongodbTag.requestId, message.requestId);
     if (request.cursorId !== '') detail.string(MongodbTag.cursorId, request.cursorId);
-    detail.uintNonZero(MongodbTag.documentsSent, message.documentsSent);
+    if (!message.damaged) detail.uintNonZero(MongodbTag.documentsSent, message.documentsSent);
     writeCompressor(exchange, message.compressor);
   }
 
   private reply(message: Message, exchange: Exchange, timeNs: number, segment: number): void {
     const { reply } = message;
+    if (message.damaged && message.opcode !== Opcode.REPLY) reply.uncount();
     exchange.responseEndNs = timeNs;
     exchange.responseLastSegment = segment;
     const more = message.opcode === Opcode.MSG && (message.flags & MsgFlag.MORE_TO_COME) !== 0;
@@ -471,13 +479,13 @@ export class MongodbDecoder implements Decoder {
         this.exhaustDocuments = 0;
       }
       this.exhaustReplies++;
-      this.exhaustDocuments += Math.max(0, reply.documents);
+      this.exhaustDocuments += message.damaged ? Number.NaN : Math.max(0, reply.documents);
       this.exhaustId = message.requestId;
       return;
     }
     if (exchange === this.exhaust) {
       this.exhaust = null;
-      reply.documents = Math.max(0, reply.documents) + this.exhaustDocuments;
+      reply.documents = message.damaged ? -1 : Math.max(0, reply.documents) + this.exhaustDocuments;
       exchange.detail.uint(MongodbTag.furtherReplies, this.exhaustReplies);
     }
     this.writeReply(message, exchange);
@@ -497,7 +505,10 @@ export class MongodbDecoder implements Decoder {
       this.finish(exchange, StatusValue.ERROR);
       return;
     }
-    const known = !Number.isNaN(reply.ok) || message.opcode === Opcode.REPLY || message.unread;
+    // What tells of an error may be what was lost.
+    const known = message.damaged
+      ? message.unread
+      : !Number.isNaN(reply.ok) || message.opcode === Opcode.REPLY;
     this.finish(exchange, known ? StatusValue.OK : StatusValue.INCOMPLETE);
   }
 

@@ -238,6 +238,12 @@ export class ReplyVisitor implements Visitor {
     this.cursorId = '';
   }
 
+  /** Takes back what was counted: not all of it was seen. */
+  uncount(): void {
+    this.documents = -1;
+    if (this.ofBulkWrite) this.affected = -1;
+  }
+
   element(
     context: number,
     type: number,
