@@ -1,6 +1,7 @@
 /** Expected values are those of RFC 9113 and of gRPC's PROTOCOL-HTTP2.md. Header blocks are plain literals. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { StatusValue } from '@packetd/proto';
 import type { Grpc } from '@packetd/proto/gen/packetd/v1/grpc_pb';
 import type { Http2 } from '@packetd/proto/gen/packetd/v1/http2_pb';
 import { type RoundTrip, Status } from '@packetd/proto/gen/packetd/v1/roundtrip_pb';
@@ -61,6 +62,7 @@ interface Case {
   steps: Step[];
   expect: string[];
   fromStart?: boolean;
+  close?: number;
   check?: (records: RoundTrip[]) => void;
 }
 
@@ -216,6 +218,62 @@ const CASES: Case[] = [
     ],
     expect: ['GET /a 200 OK', 'GET /b - INCOMPLETE', 'GET /c 200 OK'],
     check: ([r]) => assert.equal(r.missingBytes, 30n),
+  },
+  {
+    name: 'frames lost: whose DATA they were is not known, so no size of a body that was under way is told',
+    steps: [
+      ...START,
+      c(headers(1, request('/a')), headers(3, request('/b'), OPEN), frame(DATA, 0, 3, 'abc')),
+      { from: 0, gap: 500 },
+      c(frame(DATA, END_STREAM, 3, 'def')),
+      s(headers(1, block({ ':status': '200' }), OPEN), frame(DATA, END_STREAM, 1, 'abc')),
+      s(headers(3, block({ ':status': '404' }), OPEN), frame(DATA, 0, 3, 'abc')),
+      { from: 1, gap: 500 },
+      s(frame(DATA, END_STREAM, 3, 'def')),
+      c(headers(5, request('/c'))),
+      s(headers(5, block({ ':status': '200' }))),
+    ],
+    expect: ['GET /a 200 OK', 'GET /b 404 ERROR', 'GET /c 200 OK'],
+    check: (records) =>
+      assert.deepEqual(
+        records
+          .map(({ detail }) => detail.value as Http2)
+          .map((d) => [d.requestBodyBytes, d.responseBodyBytes]),
+        [
+          [0n, 3n],
+          [undefined, undefined],
+          [0n, 0n],
+        ],
+      ),
+  },
+  {
+    name: 'a response that may be among what is lost was not cut off by the reset behind it',
+    steps: [
+      ...START,
+      c(headers(1, request('/a')), headers(3, request('/b'))),
+      s(headers(3, block({ ':status': '200' }), OPEN)),
+      { from: 1, gap: 30 },
+      c(headers(5, request('/c'))),
+    ],
+    close: StatusValue.RESET,
+    expect: ['GET /a - INCOMPLETE', 'GET /b 200 INCOMPLETE', 'GET /c - RESET'],
+  },
+  {
+    name: 'gRPC: frames lost: neither messages nor bytes are told',
+    steps: [
+      ...START,
+      c(call(1, 'Add'), frame(DATA, END_STREAM, 1, message('one'))),
+      s(grpcHeaders(1), frame(DATA, 0, 1, message('sum'))),
+      { from: 0, gap: 30 },
+      { from: 1, gap: 30 },
+      s(trailers(1, '0')),
+    ],
+    expect: ['shop.v1.Orders/Add OK OK'],
+    check: ([r]) => {
+      const { requestMessages, requestBodyBytes, responseMessages, responseBodyBytes } = grpcOf(r);
+      assert.deepEqual([requestMessages, requestBodyBytes], [1, 8n]);
+      assert.deepEqual([responseMessages, responseBodyBytes], [undefined, undefined]);
+    },
   },
   {
     name: 'gRPC: unary, with its message, metadata and deadline',
@@ -404,7 +462,7 @@ for (const example of CASES) {
     const outcome = everyCut(
       http2,
       example.steps,
-      { fromStart: example.fromStart },
+      { fromStart: example.fromStart, close: example.close },
       (actual, expected, cut) => assert.deepEqual(actual, expected, cut),
     );
     assert.deepEqual(outcome.records.map(line), example.expect);

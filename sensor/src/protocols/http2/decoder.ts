@@ -181,6 +181,10 @@ export class Http2Decoder implements Decoder {
     while (this.streams.size > MAX_DOUBTFUL) this.endOldest();
     for (const stream of this.streams.values()) {
       stream.doubtful = true;
+      // Of a request that has ended no DATA can be lost.
+      if (direction === Direction.CLIENT && stream.requestEnded) continue;
+      if (direction === Direction.CLIENT) stream.requestBodyDoubtful = true;
+      else stream.responseBodyDoubtful = true;
       stream.call?.lost(direction);
       stream.undecided?.call.lost(direction);
     }
@@ -599,7 +603,11 @@ export class Http2Decoder implements Decoder {
       stream.call === null
         ? this.plain(stream, status, ended, resetCode)
         : stream.call.finish(stream, status, ended, resetCode);
-    if (stream.doubtful && exchange.status === StatusValue.NO_RESPONSE)
+    // What is not there may be among what is lost.
+    if (
+      stream.doubtful &&
+      (exchange.status === StatusValue.NO_RESPONSE || exchange.status === StatusValue.RESET)
+    )
       exchange.status = StatusValue.INCOMPLETE;
     if (resetCode > ErrorCode.NO_ERROR && resetCode < ERROR_CODES.length && stream.call === null) {
       exchange.detail.raw(errorCodes[resetCode]);
@@ -617,10 +625,12 @@ export class Http2Decoder implements Decoder {
     detail.uint(Http2Tag.streamId, stream.id);
     if (stream.pushed) detail.bool(Http2Tag.pushed, true);
     detail.uint(Http2Tag.requestHeaderBytes, stream.requestHeaderBytes);
-    if (stream.requestEnded) detail.uint(Http2Tag.requestBodyBytes, stream.requestBodyBytes);
+    if (stream.requestEnded && !stream.requestBodyDoubtful)
+      detail.uint(Http2Tag.requestBodyBytes, stream.requestBodyBytes);
     if (stream.responded) {
       detail.uint(Http2Tag.responseHeaderBytes, stream.responseHeaderBytes);
-      if (ended) detail.uint(Http2Tag.responseBodyBytes, stream.responseBodyBytes);
+      if (ended && !stream.responseBodyDoubtful)
+        detail.uint(Http2Tag.responseBodyBytes, stream.responseBodyBytes);
     }
     const code = stream.statusCode;
     if (ended) {
