@@ -80,6 +80,19 @@ const grpcOf = (record: RoundTrip): Grpc => record.detail.value as Grpc;
 const HIDDEN_REQUEST = Buffer.of(0x83, 0x86, 0xbe, 0xbf);
 const HIDDEN_RESPONSE = Buffer.of(0x88, 0xbe);
 
+/** Literals with incremental indexing (section 6.2.1), and references to them: 62 is the newest. */
+const added = (name: string, value: string): Buffer =>
+  Buffer.concat([
+    Buffer.of(0x40, name.length),
+    Buffer.from(name),
+    Buffer.of(value.length),
+    Buffer.from(value),
+  ]);
+const ADDED_RESPONSE = Buffer.concat([Buffer.of(0x88), added('content-type', 'application/grpc')]);
+const ADDED_TRAILERS = added('grpc-status', '0');
+const SAME_RESPONSE = Buffer.of(0x88, 0xbf);
+const SAME_TRAILERS = Buffer.of(0xbe);
+
 const CASES: Case[] = [
   {
     name: 'a request and its response, END_STREAM on HEADERS',
@@ -274,6 +287,32 @@ const CASES: Case[] = [
       assert.deepEqual([requestMessages, requestBodyBytes], [1, 8n]);
       assert.deepEqual([responseMessages, responseBodyBytes], [undefined, undefined]);
     },
+  },
+  {
+    name: 'gRPC: what the server has added before frames were lost is known behind them',
+    steps: [
+      ...START,
+      c(call(1, 'Get', {}, OPEN | END_STREAM), call(3, 'Get', {}, OPEN | END_STREAM)),
+      s(headers(1, ADDED_RESPONSE, OPEN), headers(1, ADDED_TRAILERS)),
+      s(headers(3, SAME_RESPONSE, OPEN), headers(3, SAME_TRAILERS)),
+      c(call(5, 'Get', {}, OPEN | END_STREAM)),
+      { from: 1, gap: 60 },
+      c(call(7, 'Get', {}, OPEN | END_STREAM), call(9, 'Get', {}, OPEN | END_STREAM)),
+      s(headers(7, SAME_RESPONSE, OPEN), headers(7, SAME_TRAILERS)),
+      s(headers(9, SAME_RESPONSE, OPEN), headers(9, SAME_TRAILERS)),
+    ],
+    expect: [
+      'shop.v1.Orders/Get OK OK',
+      'shop.v1.Orders/Get OK OK',
+      'shop.v1.Orders/Get OK OK',
+      'shop.v1.Orders/Get OK OK',
+      'shop.v1.Orders/Get  INCOMPLETE',
+    ],
+    check: (records) =>
+      assert.deepEqual(
+        records.map((r) => grpcOf(r).streamId),
+        [1, 3, 7, 9, 5],
+      ),
   },
   {
     name: 'gRPC: unary, with its message, metadata and deadline',

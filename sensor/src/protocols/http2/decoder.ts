@@ -133,6 +133,7 @@ export class Http2Decoder implements Decoder {
         const found = this.find(bytes, at, end, input.direction);
         const stop = found < 0 ? ~found : found;
         this.connection.undecodable(stop - at);
+        if (stop > at) half.hpack.lose(stop - at);
         at = stop;
         if (found < 0) return at;
         half.lost = false;
@@ -159,7 +160,7 @@ export class Http2Decoder implements Decoder {
       if (half.left === 0) this.frameEnds(half, direction, null, 0);
       return;
     }
-    this.lose(half, direction);
+    this.lose(half, direction, length + heldBytes);
   }
 
   fin(): void {}
@@ -169,14 +170,14 @@ export class Http2Decoder implements Decoder {
     this.streams.clear();
   }
 
-  private lose(half: Half, direction: Direction): void {
+  private lose(half: Half, direction: Direction, bytes: number): void {
     half.left = 0;
     half.stream = null;
     half.blockLength = 0;
     half.blockStream = 0;
     half.lost = true;
     half.started = true;
-    half.hpack.forget();
+    half.hpack.lose(bytes);
     // What ends them may be among what is lost.
     while (this.streams.size > MAX_DOUBTFUL) this.endOldest();
     for (const stream of this.streams.values()) {
@@ -258,7 +259,7 @@ export class Http2Decoder implements Decoder {
     const payload = at + FRAME_HEADER_BYTES;
     const stop = payload + length;
     if (half.blockStream !== 0 && (type !== FrameType.CONTINUATION || id !== half.blockStream)) {
-      this.lose(half, direction);
+      this.lose(half, direction, 1);
       this.connection.undecodable(1);
       return at + 1;
     }
