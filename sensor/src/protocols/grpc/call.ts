@@ -122,8 +122,9 @@ class GrpcCall implements Call {
     if (!requests.uncertain) detail.uint(GrpcTag.requestMessages, requests.count);
     if (!responses.uncertain && stream.responded) detail.uint(GrpcTag.responseMessages, responses.count);
     if (!requests.uncertain && !responses.uncertain) detail.raw(streaming(requests.count, responses.count));
-    detail.uint(GrpcTag.requestBodyBytes, stream.requestBodyBytes);
-    if (stream.responded) detail.uint(GrpcTag.responseBodyBytes, stream.responseBodyBytes);
+    if (!stream.requestBodyDoubtful) detail.uint(GrpcTag.requestBodyBytes, stream.requestBodyBytes);
+    if (stream.responded && !stream.responseBodyDoubtful)
+      detail.uint(GrpcTag.responseBodyBytes, stream.responseBodyBytes);
     if (resetCode >= 0 && resetCode < errorCodes.length) detail.raw(errorCodes[resetCode]);
     if (this.message.length > 0) detail.text(GrpcTag.statusMessage, this.message, 0, this.message.length);
 

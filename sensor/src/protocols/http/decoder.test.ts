@@ -675,6 +675,12 @@ const CASES: Case[] = [
     steps: [c(GET + GET), s(OK0), fin(1)],
     expect: ['GET /a 200 OK', 'GET /a - NO_RESPONSE'],
   },
+  {
+    name: 'reset behind a hole in which the response began',
+    steps: [c(GET), { from: 1, gap: 100 }],
+    close: StatusValue.RESET,
+    expect: ['GET /a - INCOMPLETE'],
+  },
   { name: 'reset while waiting', steps: [c(GET)], close: StatusValue.RESET, expect: ['GET /a - RESET'] },
   {
     name: 'response cut at FIN',

@@ -940,7 +940,9 @@ export class HttpDecoder implements Decoder {
       this.release(early);
     }
     for (let exchange = this.queue.shift(); exchange !== null; exchange = this.queue.shift()) {
-      const lost = status === StatusValue.NO_RESPONSE && (exchange.tag & (LOST | BROKEN)) !== 0;
+      // Of a connection that is reset, a request that was broken is known to have no response; one whose
+      // response began in a hole may have had it.
+      const lost = (exchange.tag & (status === StatusValue.NO_RESPONSE ? LOST | BROKEN : LOST)) !== 0;
       exchange.status = lost ? StatusValue.INCOMPLETE : status;
       exchange.tag &= ~BROKEN;
       this.release(exchange);

@@ -1,6 +1,7 @@
 /** Expected values are those of RFC 9113 and of gRPC's PROTOCOL-HTTP2.md. Header blocks are plain literals. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { StatusValue } from '@packetd/proto';
 import type { Grpc } from '@packetd/proto/gen/packetd/v1/grpc_pb';
 import type { Http2 } from '@packetd/proto/gen/packetd/v1/http2_pb';
 import { type RoundTrip, Status } from '@packetd/proto/gen/packetd/v1/roundtrip_pb';
@@ -61,6 +62,7 @@ interface Case {
   steps: Step[];
   expect: string[];
   fromStart?: boolean;
+  close?: number;
   check?: (records: RoundTrip[]) => void;
 }
 
@@ -77,6 +79,19 @@ const grpcOf = (record: RoundTrip): Grpc => record.detail.value as Grpc;
 /** 0x80 + 62 and on are entries of the dynamic table (RFC 7541 section 2.3.3). */
 const HIDDEN_REQUEST = Buffer.of(0x83, 0x86, 0xbe, 0xbf);
 const HIDDEN_RESPONSE = Buffer.of(0x88, 0xbe);
+
+/** Literals with incremental indexing (section 6.2.1), and references to them: 62 is the newest. */
+const added = (name: string, value: string): Buffer =>
+  Buffer.concat([
+    Buffer.of(0x40, name.length),
+    Buffer.from(name),
+    Buffer.of(value.length),
+    Buffer.from(value),
+  ]);
+const ADDED_RESPONSE = Buffer.concat([Buffer.of(0x88), added('content-type', 'application/grpc')]);
+const ADDED_TRAILERS = added('grpc-status', '0');
+const SAME_RESPONSE = Buffer.of(0x88, 0xbf);
+const SAME_TRAILERS = Buffer.of(0xbe);
 
 const CASES: Case[] = [
   {
@@ -216,6 +231,88 @@ const CASES: Case[] = [
     ],
     expect: ['GET /a 200 OK', 'GET /b - INCOMPLETE', 'GET /c 200 OK'],
     check: ([r]) => assert.equal(r.missingBytes, 30n),
+  },
+  {
+    name: 'frames lost: whose DATA they were is not known, so no size of a body that was under way is told',
+    steps: [
+      ...START,
+      c(headers(1, request('/a')), headers(3, request('/b'), OPEN), frame(DATA, 0, 3, 'abc')),
+      { from: 0, gap: 500 },
+      c(frame(DATA, END_STREAM, 3, 'def')),
+      s(headers(1, block({ ':status': '200' }), OPEN), frame(DATA, END_STREAM, 1, 'abc')),
+      s(headers(3, block({ ':status': '404' }), OPEN), frame(DATA, 0, 3, 'abc')),
+      { from: 1, gap: 500 },
+      s(frame(DATA, END_STREAM, 3, 'def')),
+      c(headers(5, request('/c'))),
+      s(headers(5, block({ ':status': '200' }))),
+    ],
+    expect: ['GET /a 200 OK', 'GET /b 404 ERROR', 'GET /c 200 OK'],
+    check: (records) =>
+      assert.deepEqual(
+        records
+          .map(({ detail }) => detail.value as Http2)
+          .map((d) => [d.requestBodyBytes, d.responseBodyBytes]),
+        [
+          [0n, 3n],
+          [undefined, undefined],
+          [0n, 0n],
+        ],
+      ),
+  },
+  {
+    name: 'a response that may be among what is lost was not cut off by the reset behind it',
+    steps: [
+      ...START,
+      c(headers(1, request('/a')), headers(3, request('/b'))),
+      s(headers(3, block({ ':status': '200' }), OPEN)),
+      { from: 1, gap: 30 },
+      c(headers(5, request('/c'))),
+    ],
+    close: StatusValue.RESET,
+    expect: ['GET /a - INCOMPLETE', 'GET /b 200 INCOMPLETE', 'GET /c - RESET'],
+  },
+  {
+    name: 'gRPC: frames lost: neither messages nor bytes are told',
+    steps: [
+      ...START,
+      c(call(1, 'Add'), frame(DATA, END_STREAM, 1, message('one'))),
+      s(grpcHeaders(1), frame(DATA, 0, 1, message('sum'))),
+      { from: 0, gap: 30 },
+      { from: 1, gap: 30 },
+      s(trailers(1, '0')),
+    ],
+    expect: ['shop.v1.Orders/Add OK OK'],
+    check: ([r]) => {
+      const { requestMessages, requestBodyBytes, responseMessages, responseBodyBytes } = grpcOf(r);
+      assert.deepEqual([requestMessages, requestBodyBytes], [1, 8n]);
+      assert.deepEqual([responseMessages, responseBodyBytes], [undefined, undefined]);
+    },
+  },
+  {
+    name: 'gRPC: what the server has added before frames were lost is known behind them',
+    steps: [
+      ...START,
+      c(call(1, 'Get', {}, OPEN | END_STREAM), call(3, 'Get', {}, OPEN | END_STREAM)),
+      s(headers(1, ADDED_RESPONSE, OPEN), headers(1, ADDED_TRAILERS)),
+      s(headers(3, SAME_RESPONSE, OPEN), headers(3, SAME_TRAILERS)),
+      c(call(5, 'Get', {}, OPEN | END_STREAM)),
+      { from: 1, gap: 60 },
+      c(call(7, 'Get', {}, OPEN | END_STREAM), call(9, 'Get', {}, OPEN | END_STREAM)),
+      s(headers(7, SAME_RESPONSE, OPEN), headers(7, SAME_TRAILERS)),
+      s(headers(9, SAME_RESPONSE, OPEN), headers(9, SAME_TRAILERS)),
+    ],
+    expect: [
+      'shop.v1.Orders/Get OK OK',
+      'shop.v1.Orders/Get OK OK',
+      'shop.v1.Orders/Get OK OK',
+      'shop.v1.Orders/Get OK OK',
+      'shop.v1.Orders/Get  INCOMPLETE',
+    ],
+    check: (records) =>
+      assert.deepEqual(
+        records.map((r) => grpcOf(r).streamId),
+        [1, 3, 7, 9, 5],
+      ),
   },
   {
     name: 'gRPC: unary, with its message, metadata and deadline',
@@ -404,7 +501,7 @@ for (const example of CASES) {
     const outcome = everyCut(
       http2,
       example.steps,
-      { fromStart: example.fromStart },
+      { fromStart: example.fromStart, close: example.close },
       (actual, expected, cut) => assert.deepEqual(actual, expected, cut),
     );
     assert.deepEqual(outcome.records.map(line), example.expect);

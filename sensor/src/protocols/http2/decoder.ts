@@ -133,6 +133,7 @@ export class Http2Decoder implements Decoder {
         const found = this.find(bytes, at, end, input.direction);
         const stop = found < 0 ? ~found : found;
         this.connection.undecodable(stop - at);
+        if (stop > at) half.hpack.lose(stop - at);
         at = stop;
         if (found < 0) return at;
         half.lost = false;
@@ -159,7 +160,7 @@ export class Http2Decoder implements Decoder {
       if (half.left === 0) this.frameEnds(half, direction, null, 0);
       return;
     }
-    this.lose(half, direction);
+    this.lose(half, direction, length + heldBytes);
   }
 
   fin(): void {}
@@ -169,18 +170,22 @@ export class Http2Decoder implements Decoder {
     this.streams.clear();
   }
 
-  private lose(half: Half, direction: Direction): void {
+  private lose(half: Half, direction: Direction, bytes: number): void {
     half.left = 0;
     half.stream = null;
     half.blockLength = 0;
     half.blockStream = 0;
     half.lost = true;
     half.started = true;
-    half.hpack.forget();
+    half.hpack.lose(bytes);
     // What ends them may be among what is lost.
     while (this.streams.size > MAX_DOUBTFUL) this.endOldest();
     for (const stream of this.streams.values()) {
       stream.doubtful = true;
+      // Of a request that has ended no DATA can be lost.
+      if (direction === Direction.CLIENT && stream.requestEnded) continue;
+      if (direction === Direction.CLIENT) stream.requestBodyDoubtful = true;
+      else stream.responseBodyDoubtful = true;
       stream.call?.lost(direction);
       stream.undecided?.call.lost(direction);
     }
@@ -254,7 +259,7 @@ export class Http2Decoder implements Decoder {
     const payload = at + FRAME_HEADER_BYTES;
     const stop = payload + length;
     if (half.blockStream !== 0 && (type !== FrameType.CONTINUATION || id !== half.blockStream)) {
-      this.lose(half, direction);
+      this.lose(half, direction, 1);
       this.connection.undecodable(1);
       return at + 1;
     }
@@ -599,7 +604,11 @@ export class Http2Decoder implements Decoder {
       stream.call === null
         ? this.plain(stream, status, ended, resetCode)
         : stream.call.finish(stream, status, ended, resetCode);
-    if (stream.doubtful && exchange.status === StatusValue.NO_RESPONSE)
+    // What is not there may be among what is lost.
+    if (
+      stream.doubtful &&
+      (exchange.status === StatusValue.NO_RESPONSE || exchange.status === StatusValue.RESET)
+    )
       exchange.status = StatusValue.INCOMPLETE;
     if (resetCode > ErrorCode.NO_ERROR && resetCode < ERROR_CODES.length && stream.call === null) {
       exchange.detail.raw(errorCodes[resetCode]);
@@ -617,10 +626,12 @@ export class Http2Decoder implements Decoder {
     detail.uint(Http2Tag.streamId, stream.id);
     if (stream.pushed) detail.bool(Http2Tag.pushed, true);
     detail.uint(Http2Tag.requestHeaderBytes, stream.requestHeaderBytes);
-    if (stream.requestEnded) detail.uint(Http2Tag.requestBodyBytes, stream.requestBodyBytes);
+    if (stream.requestEnded && !stream.requestBodyDoubtful)
+      detail.uint(Http2Tag.requestBodyBytes, stream.requestBodyBytes);
     if (stream.responded) {
       detail.uint(Http2Tag.responseHeaderBytes, stream.responseHeaderBytes);
-      if (ended) detail.uint(Http2Tag.responseBodyBytes, stream.responseBodyBytes);
+      if (ended && !stream.responseBodyDoubtful)
+        detail.uint(Http2Tag.responseBodyBytes, stream.responseBodyBytes);
     }
     const code = stream.statusCode;
     if (ended) {

@@ -1,10 +1,12 @@
 /**
  * HPACK (RFC 7541): one decoder per direction. Where its beginning was not seen, or a block was lost, the
  * older part of the dynamic table is unknown: what refers to it has no name or no value, and the table
- * heals as entries are added, for they are counted from the newest.
+ * heals as entries are added, for they are counted from the newest. What was known before a loss is kept until
+ * blocks have told that it still is so (lost-table.ts).
  */
 import { type FieldName, internField } from '../http-names.js';
 import { decodeHuffman } from './huffman.js';
+import { Belief, LostTable, MAX_REFERENCES, References, Shapes } from './lost-table.js';
 import { STATIC_TABLE } from './tables.js';
 
 /** Section 4.2: the size until the encoder says otherwise. */
@@ -39,6 +41,17 @@ export class Entry {
   }
 }
 
+/** An entry whose name is that of a lost one. */
+class Unnamed extends Entry {
+  constructor(
+    value: Uint8Array,
+    /** Position of the lost one. */
+    readonly origin: number,
+  ) {
+    super(UNKNOWN, value);
+  }
+}
+
 /** The name of a field, to be compared with those of a block. */
 export function intern(name: string): FieldName {
   const bytes = Buffer.from(name, 'latin1');
@@ -69,6 +82,8 @@ export class HeaderList {
   readonly starts = new Int32Array(MAX_FIELDS);
   /** -1 where the value is unknown. */
   readonly ends = new Int32Array(MAX_FIELDS);
+  /** Where the name is unknown, the position of the lost entry that has it, or -1. */
+  readonly origins = new Int32Array(MAX_FIELDS);
   /** Never-indexed literals (section 7.1.3) are secrets. */
   readonly secret = new Uint8Array(MAX_FIELDS);
   /** There were fields whose name or value is unknown. */
@@ -87,6 +102,7 @@ export class HeaderList {
     start: number,
     end: number,
     secret: number,
+    origin = -1,
   ): void {
     if (name === null || end < 0) this.incomplete = true;
     if (this.length >= MAX_FIELDS) return;
@@ -97,10 +113,31 @@ export class HeaderList {
     this.starts[i] = start;
     this.ends[i] = end;
     this.secret[i] = secret;
+    if (name === null) this.origins[i] = origin;
+  }
+
+  /** Lost entries are known again. */
+  fill(lost: readonly Entry[]): void {
+    this.incomplete = false;
+    for (let i = 0; i < this.length; i++) {
+      const entry = this.names[i] === null ? lost[this.origins[i]] : undefined;
+      if (entry !== undefined) {
+        this.names[i] = entry.name;
+        if (this.ends[i] < 0) {
+          this.entries[i] = entry;
+          this.values[i] = entry.value;
+          this.ends[i] = entry.value.length;
+        }
+      }
+      if (this.names[i] === null || this.ends[i] < 0) this.incomplete = true;
+    }
   }
 }
 
 const NOTHING = new Uint8Array(0);
+const references = new References();
+/** The references of the block are wanted. */
+let noted = false;
 let text = new Uint8Array(FIRST_TEXT_BYTES);
 let textLength = 0;
 
@@ -114,16 +151,40 @@ export class HpackDecoder {
   private maxBytes: number;
   /** There may be entries older than those that are known. */
   private older: boolean;
+  private readonly shapes = new Shapes();
+  /** What was known before bytes were lost. */
+  private lost: LostTable | null = null;
+  /** Seen from its beginning, and nothing was evicted. */
+  private whole: boolean;
+  /** The size that the encoder has said last. */
+  private saidBytes = INITIAL_TABLE_BYTES;
   /** Reading position in the block. */
   private at = 0;
 
   constructor(fromStart: boolean) {
     this.older = !fromStart;
+    this.whole = fromStart;
     this.maxBytes = fromStart ? INITIAL_TABLE_BYTES : UNKNOWN_TABLE_BYTES;
   }
 
-  /** A block was lost: all that is known of the table is no longer where it was. */
+  /** Bytes are lost, and blocks with them: what is known of the table may not be where it was. */
+  lose(bytes: number): void {
+    let lost = this.lost?.withNewer(this.newestFirst()) ?? null;
+    if (lost === null && this.whole && this.count > 0)
+      lost = new LostTable(this.newestFirst(), this.shapes, this.saidBytes - this.bytes);
+    this.whole = this.whole && lost?.lose(bytes) === true;
+    this.empty();
+    this.lost = this.whole ? lost : null;
+  }
+
+  /** The same where it is not known what is lost. */
   forget(): void {
+    this.whole = false;
+    this.empty();
+  }
+
+  private empty(): void {
+    this.lost = null;
     this.ring.fill(null);
     this.count = 0;
     this.bytes = 0;
@@ -136,6 +197,8 @@ export class HpackDecoder {
     list.length = 0;
     list.incomplete = false;
     textLength = 0;
+    references.clear();
+    noted = this.lost !== null || this.shapes.isDue();
     this.at = start;
     while (this.at < end) {
       if (!this.field(bytes, end, list)) {
@@ -143,7 +206,36 @@ export class HpackDecoder {
         return false;
       }
     }
+    if (this.lost !== null) this.heal(this.lost, list);
+    else if (noted && references.lost === 0 && references.length <= MAX_REFERENCES)
+      this.shapes.learn(references);
     return true;
+  }
+
+  /** Takes the lost table for the one that is there, once the blocks make that sure. */
+  private heal(lost: LostTable, list: HeaderList): void {
+    const belief = lost.consider(references);
+    if (belief === Belief.OPEN) return;
+    if (belief === Belief.FAILS) {
+      this.forgetLost();
+      return;
+    }
+    this.lost = null;
+    const newer = this.newestFirst().map((entry) =>
+      entry instanceof Unnamed ? named(entry, lost.entries[entry.origin]) : entry,
+    );
+    this.ring = [...newer, ...lost.entries].reverse();
+    this.count = this.ring.length;
+    this.newest = this.count - 1;
+    this.bytes = this.ring.reduce((sum, entry) => sum + entry!.size, 0);
+    list.fill(lost.entries);
+  }
+
+  private newestFirst(): Entry[] {
+    return Array.from(
+      { length: this.count },
+      (_, i) => this.ring[(this.newest - i + this.ring.length) % this.ring.length]!,
+    );
   }
 
   private field(bytes: Uint8Array, end: number, list: HeaderList): boolean {
@@ -157,6 +249,8 @@ export class HpackDecoder {
       const size = this.integer(bytes, end, 5);
       if (size < 0 || size > MAX_TABLE_BYTES) return false;
       this.maxBytes = size;
+      this.saidBytes = size;
+      if (this.lost !== null) this.forgetLost();
       this.evict(0);
       return true;
     }
@@ -165,6 +259,7 @@ export class HpackDecoder {
     const index = this.integer(bytes, end, indexing ? 6 : 4);
     if (index < 0) return false;
     let name: FieldName | null = null;
+    let origin = -1;
     if (index === 0) {
       if (!this.string(bytes, end) || stringEnd === stringStart) return false;
       name = internField(stringBytes, stringStart, stringEnd);
@@ -172,25 +267,50 @@ export class HpackDecoder {
       const entry = this.entry(index);
       if (entry === undefined) return false;
       name = entry?.name ?? null;
+      if (name === null) origin = this.origin(index);
     }
     if (!this.string(bytes, end)) return false;
     let entry: Entry | null = null;
     if (indexing) {
       // An entry with an unknown name takes its place all the same.
-      entry = new Entry(name ?? UNKNOWN, stringBytes.slice(stringStart, stringEnd));
+      const value = stringBytes.slice(stringStart, stringEnd);
+      entry = name === null ? new Unnamed(value, origin) : new Entry(name, value);
       this.insert(entry);
       if (name === null) entry = null;
     }
-    list.add(name, entry, stringBytes, stringStart, stringEnd, secret);
+    list.add(name, entry, stringBytes, stringStart, stringEnd, secret, origin);
     return true;
   }
 
   private indexed(index: number, list: HeaderList): boolean {
     const entry = this.entry(index);
     if (entry === undefined) return false;
-    if (entry === null || entry.name === UNKNOWN) list.add(null, null, NOTHING, 0, -1, 0);
-    else list.add(entry.name, entry, entry.value, 0, entry.value.length, 0);
+    if (entry === null) {
+      const origin = this.origin(index);
+      const value = this.added(index)?.value;
+      if (noted) references.add(null, origin);
+      list.add(null, null, value ?? NOTHING, 0, value === undefined ? -1 : value.length, 0, origin);
+      return true;
+    }
+    if (noted && index > this.statics.length) references.add(entry.name, -1);
+    list.add(entry.name, entry, entry.value, 0, entry.value.length, 0);
     return true;
+  }
+
+  /** Position in the lost table of the entry whose name the entry with this index has; -1 where it is in none. */
+  private origin(index: number): number {
+    if (this.lost === null) return -1;
+    const position = index - this.statics.length - 1;
+    if (position >= this.count) return position - this.count;
+    return this.added(index)?.origin ?? -1;
+  }
+
+  /** The entry with this index, if it was added with a name that is not known. */
+  private added(index: number): Unnamed | null {
+    const position = index - this.statics.length - 1;
+    if (position >= this.count) return null;
+    const entry = this.ring[(this.newest - position + this.ring.length) % this.ring.length];
+    return entry instanceof Unnamed ? entry : null;
   }
 
   /** The entry with this index; null where it is one that was not seen, undefined where there can be none. */
@@ -211,6 +331,7 @@ export class HpackDecoder {
     if (size > this.maxBytes) {
       // Section 4.4: too large an entry empties the table.
       this.older = false;
+      this.forgetLost();
       return;
     }
     if (this.count === this.ring.length) this.grow();
@@ -228,7 +349,13 @@ export class HpackDecoder {
       this.count--;
       // What was older than that is gone too.
       this.older = false;
+      this.forgetLost();
     }
+  }
+
+  private forgetLost(): void {
+    this.lost = null;
+    this.whole = false;
   }
 
   private grow(): void {
@@ -283,6 +410,11 @@ export class HpackDecoder {
     textLength = to;
     return true;
   }
+}
+
+/** The entry with the name of the lost one, where that is known. */
+function named(entry: Unnamed, lost: Entry | undefined): Entry {
+  return lost === undefined ? entry : new Entry(lost.name, entry.value);
 }
 
 /** Stands for a name that is not known, in entries that were added with one. */

@@ -52,6 +52,9 @@ export class Stream {
   responded = false;
   /** Bytes were lost that may have been this stream's. */
   doubtful = false;
+  /** Among them DATA: the size of the body is not known. */
+  requestBodyDoubtful = false;
+  responseBodyDoubtful = false;
   pushed = false;
   requestHeaderBytes = 0;
   responseHeaderBytes = 0;
@@ -68,6 +71,8 @@ export class Stream {
     this.requestEnded = false;
     this.responded = false;
     this.doubtful = false;
+    this.requestBodyDoubtful = false;
+    this.responseBodyDoubtful = false;
     this.pushed = false;
     this.requestHeaderBytes = 0;
     this.responseHeaderBytes = 0;
