@@ -4,7 +4,7 @@
  */
 import { encodeString, HttpTag, KeyValueTag, RoundTripTag, WireWriter } from '@packetd/proto';
 import { isSecretSubprotocol, isSecretValue, REDACTED } from '../redact/headers.js';
-import { redactPath, redactQuery, redactUrl } from '../redact/url.js';
+import { redactField, redactPath, redactQuery, redactUrl } from '../redact/url.js';
 import type { Exchange } from './exchange.js';
 import { Field, type FieldName, isDigit, knownMethod, MAX_RECORDED_VALUE_BYTES } from './http-names.js';
 import { route, templateRoute } from './route.js';
@@ -192,6 +192,7 @@ export function writeField(
     else if (name.field === Field.HOST) writeHostField(detail, bytes, start, stop);
     else if (isUrl || looksLikeUrl(bytes, start, stop))
       writeRedacted(detail, KeyValueTag.value, bytes, start, stop, redactUrl);
+    else if (name.searched) writeRedacted(detail, KeyValueTag.value, bytes, start, stop, redactField);
     else detail.text(KeyValueTag.value, bytes, start, stop);
   }
   detail.end(mark);
