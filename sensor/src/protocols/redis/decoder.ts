@@ -461,9 +461,13 @@ function isMonitorLine(reader: ReplyReader): boolean {
 }
 
 /** Behind these comes what the client or a script said, without quotes. */
-const FREE_TEXT = ['beginning with:', 'user_script:', 'user_function:'].map((text) =>
-  Buffer.from(text, 'latin1'),
-);
+const FREE_TEXT = [
+  'beginning with:',
+  'user_script:',
+  'user_function:',
+  'longitude,latitude pair',
+  'Invalid metadata value given:',
+].map((text) => Buffer.from(text, 'latin1'));
 /** What servers say themselves where a script, a function or a module is called. */
 const OWN_TEXT = [
   'unknown command',
@@ -474,6 +478,11 @@ const OWN_TEXT = [
   'Error compiling script',
   'Error running script',
   'Error running function',
+  'Error registering functions',
+  'Error compiling function',
+  'Invalid metadata value given:',
+  'Missing library metadata',
+  'Library name was not given',
   'Function not found',
   'No matching script',
   'Number of keys',
