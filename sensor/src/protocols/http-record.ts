@@ -3,6 +3,7 @@
  * Http2 number these fields alike. No strings, no objects.
  */
 import { encodeString, HttpTag, KeyValueTag, RoundTripTag, WireWriter } from '@packetd/proto';
+import { redactBody } from '../redact/body.js';
 import { isSecretSubprotocol, isSecretValue, REDACTED } from '../redact/headers.js';
 import { redactField, redactPath, redactQuery, redactUrl } from '../redact/url.js';
 import type { Exchange } from './exchange.js';
@@ -225,8 +226,7 @@ export function writeBody(
   length: number,
   form: boolean,
 ): void {
-  if (form) writeRedacted(exchange.detail, tag, body, 0, length, redactQuery);
-  else exchange.detail.text(tag, body, 0, length);
+  writeRedacted(exchange.detail, tag, body, 0, length, form ? redactQuery : redactBody);
 }
 
 function writeRedacted(

@@ -40,6 +40,13 @@ const CASES: [name: string, message: string, expected: string][] = [
   ['curly marks', 'bad “secret” here', 'bad ?'],
   ['a curly apostrophe', 'can’t do that', 'can’t do that'],
   ['Japanese marks', '構文「secret」', '構文?'],
+  [
+    'a long number',
+    'would overflow in $convert with no onError value: 4000123412341234',
+    'would overflow in $convert with no onError value: ?',
+  ],
+  ['decimals of a number', 'invalid value 12.123456789', 'invalid value 12.?'],
+  ['addresses and digests', 'MOVED 10.0.0.1:27017 a1234567 123456', 'MOVED 10.0.0.1:27017 a1234567 123456'],
   ['control characters', 'a\nb', 'a b'],
 ];
 for (const [name, message, expected] of CASES) {

@@ -31,6 +31,15 @@ const normal = new Uint8Array(MAX_NAME_BYTES);
 
 /** Is the query parameter [start, end), percent-encoded or not, one whose value must not be recorded? */
 export function isSecretParameter(bytes: Uint8Array, start: number, end: number): boolean {
+  return isSecretMember(bytes, start, end) || isWord(normal, 0, normalLength, SECRET_PARAMETERS);
+}
+
+/** Bytes of the name in `normal`. */
+let normalLength = 0;
+
+/** The same for the member of an object or an element, whose `code` and `state` are of other kinds. */
+export function isSecretMember(bytes: Uint8Array, start: number, end: number): boolean {
+  normalLength = 0;
   if (end - start > MAX_NAME_BYTES) return true;
   let length = 0;
   let part = 0;
@@ -54,12 +63,8 @@ export function isSecretParameter(bytes: Uint8Array, start: number, end: number)
     wasLower = !separates && !isUpper;
     if (!separates) normal[length++] = isUpper ? byte | 0x20 : byte;
   }
-  return (
-    isSecretPart(part, length) ||
-    isWord(normal, 0, length, SECRET_PARAMETERS) ||
-    isSecretName(normal, length) ||
-    hasSecretWord(normal, length)
-  );
+  normalLength = length;
+  return isSecretPart(part, length) || isSecretName(normal, length) || hasSecretWord(normal, length);
 }
 
 /** Is [from, end) of `normal` a secret's, be it numbered: `pass1`? */
