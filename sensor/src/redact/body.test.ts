@@ -33,6 +33,12 @@ const CASES: [body: string, expected: string][] = [
   ['<secret><![CDATA[s<t]]></secret>', '<secret>[redacted]</secret>'],
   ['<user name="joe" pwd="s"/>', '<user name="joe" pwd="[redacted]"/>'],
   ["<user api-key='s' n='1'/>", "<user api-key='[redacted]' n='1'/>"],
+  ['mutation{login(password: "s")}', 'mutation{login(password: "[redacted]")}'],
+  [
+    '{"query":"mutation{login(token:\\"s\\",n:1)}"}',
+    '{"query":"mutation{login(token:\\"[redacted]\\",n:1)}"}',
+  ],
+  ['user=joe&password=s&n=1', 'user=joe&password=[redacted]&n=1'],
   ['<token/><n>1</n>', '<token/><n>1</n>'],
   ['a < b, 12:30, x="y"', 'a < b, 12:30, x="y"'],
 ];

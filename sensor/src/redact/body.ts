@@ -1,6 +1,7 @@
 /**
- * Takes secrets out of recorded text: values of members of JSON, of elements and attributes of XML that are named
- * for one, and JSON Web Tokens. It may be cut anywhere, and JSON may be in strings of JSON.
+ * Takes secrets out of recorded text: values of members of JSON, arguments of GraphQL, elements and attributes of
+ * XML and the like that are named for one, and JSON Web Tokens. It may be cut anywhere, and JSON may be in strings
+ * of JSON.
  */
 import type { WireWriter } from '@packetd/proto';
 import { isJwt, REDACTED } from './headers.js';
@@ -9,8 +10,8 @@ import { isSecretMember } from './url.js';
 const REDACTED_BYTES = Buffer.from(REDACTED, 'latin1');
 /** Longest name that is looked for. */
 const MAX_NAME_BYTES = 256;
-const [QUOTE, APOSTROPHE, BACKSLASH, COLON, COMMA, EQUALS, LESS, GREATER, SLASH, SPACE] =
-  Buffer.from('"\'\\:,=<>/ ');
+const [AMPERSAND, QUOTE, APOSTROPHE, BACKSLASH, COLON, COMMA, EQUALS, LESS, GREATER, SLASH, SPACE] =
+  Buffer.from('&"\'\\:,=<>/ ');
 const [OPEN_BRACE, CLOSE_BRACE, OPEN_BRACKET, CLOSE_BRACKET] = Buffer.from('{}[]');
 
 /** What is to be replaced; nothing where they are the same. */
@@ -46,11 +47,15 @@ export function redactBody(bytes: Uint8Array, start: number, end: number, out: W
   return true;
 }
 
-/** `"name": value` around the colon at `at`. */
+/** `"name": value`, or `name: "value"` as GraphQL has it, around the colon at `at`. */
 function member(bytes: Uint8Array, start: number, at: number, end: number): void {
   let close = at - 1;
   while (close > start && bytes[close] <= SPACE) close--;
-  if (close <= start || bytes[close] !== QUOTE) return;
+  if (close <= start) return;
+  if (bytes[close] !== QUOTE) {
+    argument(bytes, start, close + 1, at + 1, end);
+    return;
+  }
   const escapes = escapesBefore(bytes, start, close);
   const nameEnd = close - escapes;
   let name = nameEnd;
@@ -64,16 +69,36 @@ function member(bytes: Uint8Array, start: number, at: number, end: number): void
   else take(from, scalarEnd(bytes, from, end));
 }
 
-/** `name="value"` around the equals sign at `at`. */
+/** The name ends at `nameEnd`, a string may begin behind `from`. */
+function argument(bytes: Uint8Array, start: number, nameEnd: number, from: number, end: number): void {
+  let value = from;
+  while (value < end && bytes[value] <= SPACE) value++;
+  let quote = value;
+  while (quote < end && bytes[quote] === BACKSLASH) quote++;
+  if (quote >= end || bytes[quote] !== QUOTE || !isNamedSecret(bytes, start, nameEnd)) return;
+  take(quote + 1, stringEnd(bytes, quote + 1, end, quote - value));
+}
+
+/** `name="value"`, or `name=value`, around the equals sign at `at`. */
 function attribute(bytes: Uint8Array, start: number, at: number, end: number): void {
+  if (at + 1 >= end || !isNamedSecret(bytes, start, at)) return;
   const quote = bytes[at + 1];
-  if (at + 1 >= end || (quote !== QUOTE && quote !== APOSTROPHE)) return;
-  let name = at;
-  while (name > start && at - name <= MAX_NAME_BYTES && isNameByte(bytes[name - 1])) name--;
-  if (name === at || !isSecretMember(bytes, name, at)) return;
-  let stop = at + 2;
-  while (stop < end && bytes[stop] !== quote) stop++;
-  take(at + 2, stop);
+  const isQuoted = quote === QUOTE || quote === APOSTROPHE;
+  const from = isQuoted ? at + 2 : at + 1;
+  let stop = from;
+  while (stop < end && (isQuoted ? bytes[stop] !== quote : !endsWord(bytes[stop]))) stop++;
+  take(from, stop);
+}
+
+/** Does a secret's name end at `end`? */
+function isNamedSecret(bytes: Uint8Array, start: number, end: number): boolean {
+  let name = end;
+  while (name > start && end - name <= MAX_NAME_BYTES && isNameByte(bytes[name - 1])) name--;
+  return name < end && isSecretMember(bytes, name, end);
+}
+
+function endsWord(byte: number): boolean {
+  return byte <= SPACE || byte === AMPERSAND || byte === QUOTE || byte === LESS;
 }
 
 /** `<prefix:name …>value<` at `at`. */
