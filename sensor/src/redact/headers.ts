@@ -3,16 +3,22 @@
 /** What stands in the place of a secret. */
 export const REDACTED = '[redacted]';
 
-/** Words by their first byte. */
+/** Words, of two lower-case letters at least, by their first two. */
 export function words(text: string): readonly (readonly Uint8Array[] | undefined)[] {
-  const byFirst: Uint8Array[][] = [];
+  const byBeginning: (Uint8Array[] | undefined)[] = new Array(1 << 10).fill(undefined);
   for (const word of text.split(' ')) {
     const bytes = Buffer.from(word, 'latin1');
-    byFirst[bytes[0]] ??= [];
-    byFirst[bytes[0]].push(bytes);
+    const key = beginning(bytes[0], bytes[1]);
+    byBeginning[key] = [...(byBeginning[key] ?? []), bytes];
   }
-  return Array.from({ length: 256 }, (_, byte) => byFirst[byte]);
+  return byBeginning;
 }
+
+/** Alike for both cases of two letters; of other bytes, what they may share it with is told apart later. */
+function beginning(first: number, second: number): number {
+  return ((first & 0x1f) << 5) | (second & 0x1f);
+}
+
 type Words = ReturnType<typeof words>;
 
 /** A name that has one of these in it, separators aside, is a secret. */
@@ -95,12 +101,12 @@ export function isSecretName(name: Uint8Array, length: number): boolean {
 
 /** Is [from, end) one of the words? */
 export function isWord(name: Uint8Array, from: number, end: number, among: Words): boolean {
-  const candidates = from === end ? undefined : among[name[from]];
+  const candidates = end - from < 2 ? undefined : among[beginning(name[from], name[from + 1])];
   if (candidates === undefined) return false;
   for (let w = 0; w < candidates.length; w++) {
     const word = candidates[w];
     if (word.length !== end - from) continue;
-    let i = 1;
+    let i = 0;
     while (i < word.length && name[from + i] === word[i]) i++;
     if (i === word.length) return true;
   }
@@ -113,7 +119,8 @@ const SCHEMES = words('bearer basic negotiate ntlm token digest apikey');
 /** Is a header field's value, quoted or not, a credential (RFC 9110 section 11.4), whatever its name is? */
 export function isSecretValue(bytes: Uint8Array, start: number, end: number): boolean {
   const from = bytes[start] === QUOTE ? start + 1 : start;
-  const candidates = SCHEMES[bytes[from] | 0x20];
+  if (end - from < 2) return false;
+  const candidates = SCHEMES[beginning(bytes[from], bytes[from + 1])];
   if (candidates === undefined) return (bytes[from] | 0x20) === 0x65 && isJwt(bytes, from, end);
   for (let w = 0; w < candidates.length; w++) {
     const word = candidates[w];
@@ -172,13 +179,13 @@ export function hasSecretWord(name: Uint8Array, length: number): boolean {
 
 /** The same for any words. */
 export function hasWord(name: Uint8Array, length: number, among: Words): boolean {
-  for (let at = 0; at < length; at++) {
-    const candidates = among[name[at]];
+  for (let at = 0; at + 1 < length; at++) {
+    const candidates = among[beginning(name[at], name[at + 1])];
     if (candidates === undefined) continue;
     for (let w = 0; w < candidates.length; w++) {
       const word = candidates[w];
       if (word.length > length - at) continue;
-      let i = 1;
+      let i = 0;
       while (i < word.length && name[at + i] === word[i]) i++;
       if (i === word.length) return true;
     }

@@ -117,8 +117,14 @@ export function redactUrl(bytes: Uint8Array, start: number, end: number, out: Wi
 
 /** The same for a header field's value that may be or hold anything; what is behind a secret's name goes to its end. */
 export function redactField(bytes: Uint8Array, start: number, end: number, out: WireWriter): boolean {
-  return redact(bytes, start, end, out, Part.FIELD);
+  let at = start;
+  while (at < end && MAY_TELL[bytes[at]] === 0) at++;
+  return at < end && redact(bytes, start, end, out, Part.FIELD);
 }
+
+/** A value without any of these tells no secret: userinfo, escapes, names before a value, structures, a web token. */
+const MAY_TELL = new Uint8Array(256);
+for (const byte of Buffer.from('@%=:{[<J', 'latin1')) MAY_TELL[byte] = 1;
 
 function redact(bytes: Uint8Array, start: number, end: number, out: WireWriter, part: Part): boolean {
   withoutUserinfo.reset();
