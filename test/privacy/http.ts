@@ -50,7 +50,7 @@ export function httpConversations(): Conversation[] {
       `X-Auth-Token: ${s.word('trailer')}\r\n\r\n`,
     ),
     server(
-      'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n',
+      'HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nTransfer-Encoding: chunked\r\n\r\n',
       `${chunk.length.toString(16)}\r\n${chunk}\r\n0\r\n\r\n`,
     ),
     client(

@@ -65,6 +65,10 @@ function resp(): Conversation {
     ['GEOADD', 'places', '4.12345678901', '1234.5678901', 'home'],
     `-ERR invalid longitude,latitude pair ${s.word('a place')}\r\n`,
   );
+  // A script's error may begin as a code does.
+  ask(['FCALL', 'f', '0'], `-${s.word('code of a script').toUpperCase()} it is\r\n`);
+  // Redis up to 6.2.
+  ask(['CONFIG', 'SET', 'x', 'y'], `-ERR Unsupported CONFIG parameter: ${s.word('name of a parameter')}\r\n`);
   // rename-command hides commands by names that nobody guesses.
   ask([s.word('renamed'), 'GET', 'dir'], '+OK\r\n');
   ask([`9${s.word('renamed, a digit first')}`], '+OK\r\n');

@@ -37,6 +37,7 @@ for (const name of [
   'X-Amz-Server-Side-Encryption-Customer-Key',
   'X-Sentry-Auth',
   'X-WSSE',
+  'X-Authorisation',
   'X-User-Pin',
   'X-Db-Pwd',
   'X-MS-CLIENT-PRINCIPAL',

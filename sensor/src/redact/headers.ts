@@ -26,7 +26,7 @@ const SECRET_WORDS = words(
   'token secret password passwd passphrase passcode credential session signature apikey accesskey authkey ' +
     'privatekey sharedkey subscriptionkey functionskey appkey applicationkey licensekey licencekey masterkey ' +
     'secretkey encryptionkey customerkey consumerkey clientkey adminkey servicekey writekey insertkey sentrykey ' +
-    'jwt assertion authoriz samlre bearer csrf xsrf authpw sessid sesskey loginticket codeverifier ' +
+    'jwt assertion authoriz authoris samlre bearer csrf xsrf authpw sessid sesskey loginticket codeverifier ' +
     'pincode securitycode verificationcode onetimecode authcode devicecode usercode oobcode smscode accesscode ' +
     'logincode resetcode recoverycode backupcode activationcode confirmationcode invitecode invitationcode ' +
     'securityanswer seedphrase mnemonic ' +

@@ -47,6 +47,23 @@ const CASES: [name: string, message: string, expected: string][] = [
   ],
   ['decimals of a number', 'invalid value 12.123456789', 'invalid value 12.?'],
   ['addresses and digests', 'MOVED 10.0.0.1:27017 a1234567 123456', 'MOVED 10.0.0.1:27017 a1234567 123456'],
+  [
+    'userinfo',
+    'cannot connect to postgres://joe:secret@db/shop: refused',
+    'cannot connect to postgres://[redacted]@db/shop: refused',
+  ],
+  [
+    'a connection string',
+    'bad DSN: host=db password=secret user=joe',
+    'bad DSN: host=db password=[redacted]',
+  ],
+  ['a query', 'GET https://h/x?token=secret failed', 'GET https://h/x?token=[redacted]'],
+  ['no value', 'authentication failed: token expired', 'authentication failed: token expired'],
+  [
+    'a gRPC error in another',
+    'rpc error: code = Unauthenticated desc = invalid token',
+    'rpc error: code = Unauthenticated desc = invalid token',
+  ],
   ['control characters', 'a\nb', 'a b'],
 ];
 for (const [name, message, expected] of CASES) {

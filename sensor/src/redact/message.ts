@@ -1,9 +1,12 @@
 /** Error messages of servers without the values that they repeat. */
+import { WireWriter } from '@packetd/proto';
+import { redactText } from './url.js';
 
 const MAX_MESSAGE_BYTES = 512;
 /** What is behind these bytes of a message is not looked at. */
 const MAX_SCANNED_BYTES = 8192;
 const scratch = new Uint8Array(MAX_MESSAGE_BYTES);
+const redacted = new WireWriter(MAX_MESSAGE_BYTES);
 const [DOUBLE_QUOTE, APOSTROPHE, BACKTICK, BACKSLASH, OPEN, CLOSE, UNKNOWN] = Buffer.from('"\'`\\{}?');
 
 /**
@@ -32,7 +35,8 @@ const LONGEST_WORD = 16;
 /**
  * The message with `?` for what is in quotes or braces, and for long numbers: there servers repeat literals, keys and
  * values (`duplicate key value violates unique constraint ?`). Quotation marks of other languages hide the rest of
- * the message, as an open quote does. At most 512 bytes, borrowed until the next call.
+ * the message, as an open quote does. What is left goes without userinfo of URLs, and without what is behind
+ * `password=` and the like. At most 512 bytes and what says so, borrowed until the next call.
  */
 export function sanitiseMessage(bytes: Uint8Array, start: number, end: number): Uint8Array {
   const stop = Math.min(end, start + MAX_SCANNED_BYTES);
@@ -53,6 +57,8 @@ export function sanitiseMessage(bytes: Uint8Array, start: number, end: number): 
       at++;
     }
   }
+  redacted.reset();
+  if (redactText(scratch, 0, length, redacted)) return redacted.bytes.subarray(0, redacted.length);
   return scratch.subarray(0, length);
 }
 

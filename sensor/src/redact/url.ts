@@ -77,8 +77,11 @@ function isSecretPart(from: number, end: number): boolean {
 /** Those that are hardly words of a value. */
 const SECRET_KEYS = words('pwd otp totp hmac ssn cvv cvv2 cvc cvc2 cvn iban');
 
-/** Which part of a URL the bytes are; a field may have URLs in it, and parameters between commas and blanks. */
-const Part = { QUERY: 0, PATH: 1, URL: 2, FIELD: 3 } as const;
+/**
+ * Which part of a URL the bytes are; a field or a text may have URLs in it, and parameters between commas and blanks.
+ * A colon in a text says nothing: `password: …` may be what is wrong with it.
+ */
+const Part = { QUERY: 0, PATH: 1, URL: 2, FIELD: 3, TEXT: 4 } as const;
 type Part = (typeof Part)[keyof typeof Part];
 
 /** A path segment behind one that is named for a secret is one from this length on: `/reset-password/…`. */
@@ -117,9 +120,17 @@ export function redactUrl(bytes: Uint8Array, start: number, end: number, out: Wi
 
 /** The same for a header field's value that may be or hold anything; what is behind a secret's name goes to its end. */
 export function redactField(bytes: Uint8Array, start: number, end: number, out: WireWriter): boolean {
-  let at = start;
-  while (at < end && MAY_TELL[bytes[at]] === 0) at++;
-  return at < end && redact(bytes, start, end, out, Part.FIELD);
+  return mayTell(bytes, start, end) && redact(bytes, start, end, out, Part.FIELD);
+}
+
+/** The same for a sentence. */
+export function redactText(bytes: Uint8Array, start: number, end: number, out: WireWriter): boolean {
+  return mayTell(bytes, start, end) && redact(bytes, start, end, out, Part.TEXT);
+}
+
+function mayTell(bytes: Uint8Array, start: number, end: number): boolean {
+  for (let i = start; i < end; i++) if (MAY_TELL[bytes[i]] !== 0) return true;
+  return false;
 }
 
 /** A value without any of these tells no secret: userinfo, escapes, names before a value, structures, a web token. */
@@ -233,7 +244,7 @@ function redactParameters(
   out: WireWriter,
   part: Part,
 ): boolean {
-  const isField = part === Part.FIELD;
+  const isField = part >= Part.FIELD;
   let copied = start;
   let inPath = part === Part.PATH || part === Part.URL;
   /** The segment of the path before this token. */
@@ -258,7 +269,7 @@ function redactParameters(
         equals = stop;
         equalsLevel = level;
         value = stop + width;
-      } else if (!structured && (equals >= 0 || (isField && !isQuotation(character)))) {
+      } else if (!structured && (equals >= 0 || (part === Part.FIELD && !isQuotation(character)))) {
         structured = isStructure(bytes, stop, end);
       }
       stop += width;
@@ -277,7 +288,7 @@ function redactParameters(
         isBot(bytes, at, stop);
     }
     let valueStop = stop;
-    if (secret || structured || opensStructure(bytes, value, end)) {
+    if (secret || structured || (part !== Part.TEXT && opensStructure(bytes, value, end))) {
       if (isField) valueStop = end;
       else valueStop = equals < 0 ? stop : valueEnd(bytes, value, end, equalsLevel, inPath);
       secret = secret || hasSecret(bytes, value, valueStop);

@@ -467,6 +467,8 @@ const FREE_TEXT = [
   'user_function:',
   'longitude,latitude pair',
   'Invalid metadata value given:',
+  'Unsupported CONFIG parameter:',
+  'Invalid node address specified:',
 ].map((text) => Buffer.from(text, 'latin1'));
 /** What servers say themselves where a script, a function or a module is called. */
 const OWN_TEXT = [
@@ -554,5 +556,5 @@ function startsWith(bytes: Uint8Array, start: number, end: number, text: Uint8Ar
 }
 
 function isCodeByte(byte: number): boolean {
-  return (byte >= 0x41 && byte <= 0x5a) || (byte >= 0x30 && byte <= 0x39) || byte === 0x5f;
+  return (byte >= 0x41 && byte <= 0x5a) || byte === 0x5f;
 }
