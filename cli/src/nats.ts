@@ -37,7 +37,7 @@ export class NatsLink {
     const { user, password } = servers.find((server) => server.user !== '') ?? { user: '', password: '' };
     const login =
       text('user') === '' ? { user, pass: password } : { user: text('user'), pass: text('password') };
-    this.where = servers.map(({ address }) => address).join(', ');
+    this.where = servers.map(({ address }) => address.replace(/[?#].*/s, '')).join(', ');
     this.options = {
       servers: servers.map(({ address }) => address),
       name,
@@ -138,11 +138,14 @@ function reasonOf({ message }: Error): string {
     : message;
 }
 
-/** nats://user:password@host:port in its parts. Throws UserError. */
-function parseServer(server: string): { address: string; user: string; password: string } {
-  const userinfo = /^([a-z]+:\/\/)?([^/@]*)@/.exec(server);
+/**
+ * nats://user:password@host:port in its parts. What is before the last `@` is userinfo, also where a password has
+ * what ought to be encoded: the address is logged. Throws UserError.
+ */
+export function parseServer(server: string): { address: string; user: string; password: string } {
+  const userinfo = /^((?:[a-z]+:)?\/\/)?(.*)@/is.exec(server);
   if (userinfo === null) return { address: server, user: '', password: '' };
-  const [name, password = ''] = userinfo[2].split(':');
+  const [, name, password = ''] = /^([^:]*):?(.*)$/s.exec(userinfo[2])!;
   try {
     return {
       address: (userinfo[1] ?? '') + server.slice(userinfo[0].length),

@@ -50,7 +50,7 @@ export function httpConversations(): Conversation[] {
       `X-Auth-Token: ${s.word('trailer')}\r\n\r\n`,
     ),
     server(
-      'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n',
+      'HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nTransfer-Encoding: chunked\r\n\r\n',
       `${chunk.length.toString(16)}\r\n${chunk}\r\n0\r\n\r\n`,
     ),
     client(
@@ -62,6 +62,10 @@ export function httpConversations(): Conversation[] {
       `X-Context: eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.${s.word('web token')}\r\n`,
       `X-Request-Uri: /a?access_token=${s.word('URL in another field')}\r\n`,
       `Sec-WebSocket-Protocol: v4.channel.k8s.io, base64url.bearer.authorization.k8s.io.${s.word('subprotocol')}\r\n`,
+      `Baggage: user=bob,session_token=${s.word('baggage')}\r\n`,
+      `X-ClickHouse-Key: ${s.word('ClickHouse')}\r\nX-Sentry-Auth: Sentry sentry_key=${s.word('Sentry')}\r\n`,
+      `X-Database: postgres://joe:${s.word('URL of a database')}@db/shop\r\nX-Data: {"a":1,"pwd":"${s.word('JSON field')}"}\r\n`,
+      `X-Auth-Method: x\r\nX-Negotiated: Negotiate ${s.word('SPNEGO')}\r\n`,
       `DPoP: ${s.word('proof')}\r\nX-OTP: ${s.word('one-time password')}\r\n\r\n`,
     ),
     server('HTTP/1.1 204 No Content\r\n\r\n'),
@@ -70,11 +74,17 @@ export function httpConversations(): Conversation[] {
     ),
     server('HTTP/1.1 204 No Content\r\n\r\n'),
     client(
+      `POST /write/webhooks/7/${s.word('webhook')}?db=x&u=admin&p=${s.word('InfluxDB')}&query=mutation%7Blogin(password:%22${s.word('GraphQL')}%22)%7D HTTP/1.1\r\nHost: example.test\r\nContent-Length: 0\r\n\r\n`,
+    ),
+    server(
+      `HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Negotiate ${s.word('challenge')}\r\nContent-Length: 0\r\n\r\n`,
+    ),
+    client(
       `CONNECT grace:${s.word('connect userinfo')}@example.test:443 HTTP/1.1\r\nHost: example.test:443\r\nProxy-Authorization: Bearer ${s.word('connect')}\r\n\r\n`,
     ),
     server('HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n'),
     client('GET /ok HTTP/1.1\r\nHost: example.test\r\n\r\n'),
     server('HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n'),
   ];
-  return [{ protocol: 'http', name: 'http', serverPort: 80, messages, secrets: s, records: 7 }];
+  return [{ protocol: 'http', name: 'http', serverPort: 80, messages, secrets: s, records: 8 }];
 }

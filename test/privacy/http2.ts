@@ -148,7 +148,20 @@ function grpc(): Conversation {
         plain('grpc-message', `bad token '${s.word('Trailers-Only')}'`),
       ),
     ),
-    call(7),
+    // A gateway for browsers.
+    client(
+      frame(
+        FrameType.HEADERS,
+        END_STREAM | END_HEADERS,
+        7,
+        ...[indexed(POST), indexed(HTTP), plain(AUTHORITY, `joe:${s.word('userinfo')}@cart.test`)],
+        ...[
+          plain(PATH, `/shop.Cart/Add?access_token=${s.word('query')}`),
+          plain(CONTENT_TYPE, 'application/grpc'),
+        ],
+        plain('baggage', `a=b,session_token=${s.word('baggage')}`),
+      ),
+    ),
     reply(7, plain('grpc-status', '0')),
   ];
   return { protocol: 'grpc', name: 'grpc', serverPort: 50051, messages, secrets: s, records: 4 };

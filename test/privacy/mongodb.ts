@@ -134,6 +134,24 @@ export function mongodbConversations(): Conversation[] {
       errmsg: `dup key: { : "brace } ${s.word('brace in a value')}" }`,
     },
   );
+  ask(
+    { find: 'users', filter: { $where: 'f()' } },
+    {
+      ok: 0,
+      code: 139,
+      codeName: 'JSInterpreterFailure',
+      errmsg: `Error: no user ${s.word('error of a script')} :\n@:1:1\n`,
+    },
+  );
+  ask(
+    { aggregate: 'users', pipeline: [], cursor: {} },
+    {
+      ok: 0,
+      code: 241,
+      codeName: 'ConversionFailure',
+      errmsg: `Executor error during aggregate command on namespace: shop.users :: caused by :: Conversion would overflow target type in $convert with no onError value: ${s.number('converted')}`,
+    },
+  );
   const compressed = (opcode: Buffer, from: number, to: number) => {
     plain.push(opcode);
     return wire(OP_COMPRESSED, from, to, u32le(OP_MSG), u32le(opcode.length), ZLIB, deflateSync(opcode));

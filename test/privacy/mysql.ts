@@ -98,6 +98,15 @@ export function mysqlConversations(): Conversation[] {
     '42000',
     `You have an error in your SQL syntax; check the manual that corresponds to your MySQL server version for the right syntax to use near 'SELEC * FROM t WHERE p = '${s.word('near')}'' at line 1`,
   );
+  // Words of SIGNAL are the application's own.
+  fails('CALL refuse()', 1644, '45000', `no account ${s.word('SIGNAL')} here`);
+  fails('CALL refuse()', 50_001, '45000', `no account ${s.word('SIGNAL with a number')} here`);
+  fails(
+    `SELECT * FROM t WHERE a = 'O'Brien' AND b = '${s.word('behind a quote too many')}'`,
+    1064,
+    '42000',
+    `You have an error in your SQL syntax; check the manual that corresponds to your MySQL server version for the right syntax to use near 'Brien' AND b = '${s.word('near Brien')}'' at line 1`,
+  );
   fails('SELECT 1', 1292, '22007', `Truncated incorrect DOUBLE value: '${s.word('truncated')}'`);
   fails('SELECT 2', 1525, 'HY000', `Incorrect DATETIME value: 'a' and '${s.word('second value')}'`);
   fails(

@@ -151,6 +151,21 @@ export function postgresqlConversations(): Conversation[] {
     C: '22P02',
     M: `invalid input syntax for type integer: "${s.word('quoted in M')}"`,
   });
+  // Words of functions are their own.
+  fails(`CALL refuse('${s.word('argument of a function')}')`, {
+    C: 'P0001',
+    M: `no account ${s.word('RAISE')} here`,
+    R: 'exec_stmt_raise',
+  });
+  fails('SELECT refuse()', { C: '22023', M: `bad ${s.word('RAISE with ERRCODE')}`, R: 'exec_stmt_raise' });
+  fails('SELECT refuse()', { C: 'P0004', M: s.word('ASSERT'), R: 'exec_stmt_assert' });
+  fails('SELECT of_perl()', { C: '38000', M: `${s.word('die')} at line 1.`, R: 'plperl_call_perl_func' });
+  fails(`INSERT INTO t VALUES ('O'Brien', '${s.word('behind a quote too many')}')`, {
+    C: '42601',
+    M: 'syntax error at or near "Brien"',
+    R: 'scanner_yyerror',
+  });
+  sql(`SET "app.token" = ${s.word('parameter with a dot in quotes')}`, 'SET');
   fails('SELEC', { C: '42601', M: `syntax error at or near "${s.word('near')}"` });
   fails('SELECT 1', {
     C: '22P02',

@@ -55,6 +55,23 @@ function resp(): Conversation {
     ['FT.SEARCH', 'index', s.word('query of a module')],
     `-Syntax error at offset 0 near ${s.word('error of a module')}\r\n`,
   );
+  // Redis 7.0 says so.
+  ask(
+    ['FUNCTION', 'LOAD', `#!lua nome=${s.word('metadata')}\n`],
+    `-ERR Invalid metadata value given: nome=${s.word('metadata')}\r\n`,
+  );
+  ask(['FUNCTION', 'LOAD', '#!lua name=a\n'], `-${s.word('error of a library')} is wrong\r\n`);
+  ask(
+    ['GEOADD', 'places', '4.12345678901', '1234.5678901', 'home'],
+    `-ERR invalid longitude,latitude pair ${s.word('a place')}\r\n`,
+  );
+  // A script's error may begin as a code does.
+  ask(['FCALL', 'f', '0'], `-${s.word('code of a script').toUpperCase()} it is\r\n`);
+  // Redis up to 6.2.
+  ask(['CONFIG', 'SET', 'x', 'y'], `-ERR Unsupported CONFIG parameter: ${s.word('name of a parameter')}\r\n`);
+  // rename-command hides commands by names that nobody guesses.
+  ask([s.word('renamed'), 'GET', 'dir'], '+OK\r\n');
+  ask([`9${s.word('renamed, a digit first')}`], '+OK\r\n');
   ask(['MULTI'], '+OK\r\n');
   ask(['AUTH', s.word('AUTH in MULTI')], '+QUEUED\r\n');
   ask(['SET', 'k', s.word('SET in MULTI')], '+QUEUED\r\n');

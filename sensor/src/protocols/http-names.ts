@@ -89,6 +89,21 @@ const FIELDS: Readonly<Record<string, Field>> = {
   'sec-websocket-protocol': Field.SUBPROTOCOL,
 };
 
+/** Fields with values of a grammar in which there is no place for secrets: they are recorded as they are. */
+const PLAIN = new Set(
+  (
+    'accept accept-charset accept-encoding accept-language accept-ranges age allow alt-svc cache-control connection ' +
+    'content-encoding content-language content-length content-range content-type date dnt etag expect expires host ' +
+    'if-match if-modified-since if-none-match if-range if-unmodified-since keep-alive last-modified max-forwards ' +
+    'permissions-policy server-timing pragma priority range retry-after server strict-transport-security te trailer transfer-encoding upgrade ' +
+    'upgrade-insecure-requests user-agent vary via x-content-type-options x-forwarded-for x-forwarded-proto ' +
+    'x-frame-options x-powered-by x-real-ip x-request-id x-xss-protection sec-ch-ua sec-ch-ua-mobile ' +
+    'sec-ch-ua-platform sec-fetch-dest sec-fetch-mode sec-fetch-site sec-fetch-user sec-websocket-accept ' +
+    'sec-websocket-extensions sec-websocket-key sec-websocket-version traceparent grpc-encoding ' +
+    'grpc-accept-encoding grpc-timeout grpc-status'
+  ).split(' '),
+);
+
 /** Names kept; later ones are encoded anew each time. */
 const MAX_NAMES = 1024;
 const MAX_NAME_BYTES = 64;
@@ -99,6 +114,8 @@ export class FieldName {
   readonly field: Field;
   readonly trace: TraceHeader;
   readonly secret: boolean;
+  /** Its value is looked through for secrets. */
+  readonly searched: boolean;
   /** KeyValue.key, encoded; with `secret` the replaced value too. */
   readonly encoded: Uint8Array;
 
@@ -113,6 +130,7 @@ export class FieldName {
           ? FIELDS[text]
           : Field.OTHER;
     this.secret = isSecretHeader(name, 0, name.length);
+    this.searched = !PLAIN.has(text);
     const key = encodeString(KeyValueTag.key, text);
     this.encoded = this.secret ? Buffer.concat([key, encodeString(KeyValueTag.value, REDACTED)]) : key;
   }

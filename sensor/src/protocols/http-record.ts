@@ -3,8 +3,9 @@
  * Http2 number these fields alike. No strings, no objects.
  */
 import { encodeString, HttpTag, KeyValueTag, RoundTripTag, WireWriter } from '@packetd/proto';
+import { redactBody } from '../redact/body.js';
 import { isSecretSubprotocol, isSecretValue, REDACTED } from '../redact/headers.js';
-import { redactPath, redactQuery, redactUrl } from '../redact/url.js';
+import { redactField, redactPath, redactQuery, redactUrl } from '../redact/url.js';
 import type { Exchange } from './exchange.js';
 import { Field, type FieldName, isDigit, knownMethod, MAX_RECORDED_VALUE_BYTES } from './http-names.js';
 import { route, templateRoute } from './route.js';
@@ -192,6 +193,7 @@ export function writeField(
     else if (name.field === Field.HOST) writeHostField(detail, bytes, start, stop);
     else if (isUrl || looksLikeUrl(bytes, start, stop))
       writeRedacted(detail, KeyValueTag.value, bytes, start, stop, redactUrl);
+    else if (name.searched) writeRedacted(detail, KeyValueTag.value, bytes, start, stop, redactField);
     else detail.text(KeyValueTag.value, bytes, start, stop);
   }
   detail.end(mark);
@@ -224,8 +226,7 @@ export function writeBody(
   length: number,
   form: boolean,
 ): void {
-  if (form) writeRedacted(exchange.detail, tag, body, 0, length, redactQuery);
-  else exchange.detail.text(tag, body, 0, length);
+  writeRedacted(exchange.detail, tag, body, 0, length, form ? redactQuery : redactBody);
 }
 
 function writeRedacted(

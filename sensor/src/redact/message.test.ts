@@ -40,6 +40,30 @@ const CASES: [name: string, message: string, expected: string][] = [
   ['curly marks', 'bad “secret” here', 'bad ?'],
   ['a curly apostrophe', 'can’t do that', 'can’t do that'],
   ['Japanese marks', '構文「secret」', '構文?'],
+  [
+    'a long number',
+    'would overflow in $convert with no onError value: 4000123412341234',
+    'would overflow in $convert with no onError value: ?',
+  ],
+  ['decimals of a number', 'invalid value 12.123456789', 'invalid value 12.?'],
+  ['addresses and digests', 'MOVED 10.0.0.1:27017 a1234567 123456', 'MOVED 10.0.0.1:27017 a1234567 123456'],
+  [
+    'userinfo',
+    'cannot connect to postgres://joe:secret@db/shop: refused',
+    'cannot connect to postgres://[redacted]@db/shop: refused',
+  ],
+  [
+    'a connection string',
+    'bad DSN: host=db password=secret user=joe',
+    'bad DSN: host=db password=[redacted]',
+  ],
+  ['a query', 'GET https://h/x?token=secret failed', 'GET https://h/x?token=[redacted]'],
+  ['no value', 'authentication failed: token expired', 'authentication failed: token expired'],
+  [
+    'a gRPC error in another',
+    'rpc error: code = Unauthenticated desc = invalid token',
+    'rpc error: code = Unauthenticated desc = invalid token',
+  ],
   ['control characters', 'a\nb', 'a b'],
 ];
 for (const [name, message, expected] of CASES) {

@@ -1,9 +1,12 @@
 /** Error messages of servers without the values that they repeat. */
+import { WireWriter } from '@packetd/proto';
+import { redactText } from './url.js';
 
 const MAX_MESSAGE_BYTES = 512;
 /** What is behind these bytes of a message is not looked at. */
 const MAX_SCANNED_BYTES = 8192;
 const scratch = new Uint8Array(MAX_MESSAGE_BYTES);
+const redacted = new WireWriter(MAX_MESSAGE_BYTES);
 const [DOUBLE_QUOTE, APOSTROPHE, BACKTICK, BACKSLASH, OPEN, CLOSE, UNKNOWN] = Buffer.from('"\'`\\{}?');
 
 /**
@@ -30,9 +33,10 @@ const MAX_NUMBER_DIGITS = 6;
 const LONGEST_WORD = 16;
 
 /**
- * The message with `?` for what is in quotes or braces: there servers repeat literals, keys and values
- * (`duplicate key value violates unique constraint ?`). Quotation marks of other languages hide the rest of
- * the message, as an open quote does. At most 512 bytes, borrowed until the next call.
+ * The message with `?` for what is in quotes or braces, and for long numbers: there servers repeat literals, keys and
+ * values (`duplicate key value violates unique constraint ?`). Quotation marks of other languages hide the rest of
+ * the message, as an open quote does. What is left goes without userinfo of URLs, and without what is behind
+ * `password=` and the like. At most 512 bytes and what says so, borrowed until the next call.
  */
 export function sanitiseMessage(bytes: Uint8Array, start: number, end: number): Uint8Array {
   const stop = Math.min(end, start + MAX_SCANNED_BYTES);
@@ -44,6 +48,7 @@ export function sanitiseMessage(bytes: Uint8Array, start: number, end: number): 
     if (opensQuotation(bytes, start, at)) next = quotationEnd(bytes, at, stop);
     else if (byte === OPEN) next = bracesEnd(bytes, at, stop);
     else if (isForeignMark(bytes, start, at, stop)) next = stop;
+    else if (isDigit(byte)) next = longNumberEnd(bytes, start, at, stop);
     if (next > at) {
       scratch[length++] = UNKNOWN;
       at = next;
@@ -52,6 +57,8 @@ export function sanitiseMessage(bytes: Uint8Array, start: number, end: number): 
       at++;
     }
   }
+  redacted.reset();
+  if (redactText(scratch, 0, length, redacted)) return redacted.bytes.subarray(0, redacted.length);
   return scratch.subarray(0, length);
 }
 
@@ -80,6 +87,14 @@ function bracesEnd(bytes: Uint8Array, at: number, end: number): number {
   let last = end - 1;
   while (last > at && bytes[last] !== CLOSE) last--;
   return last > at && onlyWords(bytes, last + 1, end) ? last + 1 : end;
+}
+
+/** Position behind the number that begins at `at`, where it has more digits than positions have; else `at`. */
+function longNumberEnd(bytes: Uint8Array, start: number, at: number, end: number): number {
+  if (at > start && (isLetter(bytes[at - 1]) || isDigit(bytes[at - 1]))) return at;
+  let next = at;
+  while (next < end && isDigit(bytes[next])) next++;
+  return next - at > MAX_NUMBER_DIGITS ? next : at;
 }
 
 /** From `at` up to the next quote or brace, or the end, there is nothing but known words. */

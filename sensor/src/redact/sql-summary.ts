@@ -88,9 +88,9 @@ const SET_READING = new Set(['NAMES', 'CHARACTER', 'CHARSET']);
 const decoder = new TextDecoder();
 const encoder = new TextEncoder();
 
-/** `SET SESSION app.x TO`, at the beginning of a statement or behind ALTER ROLE, DATABASE and the like. */
+/** `SET SESSION app.x TO`, `SET "app.x" =`, at the beginning of a statement or behind ALTER ROLE, CREATE FUNCTION and the like. */
 const CUSTOM_PARAMETER =
-  /((?:^|;)\s*(?:ALTER\s[^;]*?\s)?SET\s+(?:SESSION\s+|LOCAL\s+)?(?:\w+|"[^"]*")\s*\.[^;=]*?(?:=|\sTO\s)\s*)[^;]*/gi;
+  /((?:^|;)\s*(?:(?:ALTER|CREATE)\s[^;]*?\s)?SET\s+(?:SESSION\s+|LOCAL\s+)?(?:(?:\w+|"[^"]*")\s*\.[^;=]*?|"[^"]*\.[^"]*"\s*)(?:=|(?<=[\s"])TO\s)\s*)[^;]*/gi;
 
 /** The text without the values of parameters that are the application's own (PostgreSQL manual, section 19.16). */
 export function withoutSettings(text: Uint8Array): Uint8Array {

@@ -130,6 +130,14 @@ for (let byte = 0; byte < 256; byte++) {
 
 const [TRUE, FALSE, VALUES, ROW] = ['true', 'false', 'values', 'row'].map((word) => Buffer.from(word));
 
+/** Words that are written behind a string without a blank. */
+const BEHIND_STRINGS = (
+  'and or xor as from then else end when in is not like ilike rlike regexp between order group having limit offset ' +
+  'union on using collate escape uescape where into set with for asc desc returning div mod'
+)
+  .split(' ')
+  .map((word) => Buffer.from(word));
+
 const ELLIPSIS = new TextEncoder().encode('…');
 const scratch = new Uint8Array(MAX_TEXT_BYTES + ELLIPSIS.length);
 /** What the readings so far agree on. */
@@ -150,7 +158,7 @@ export class SqlShapes {
   private executable = false;
   /** All of `Doubt` that was met in the statement. */
   private doubts = 0;
-  /** It was looked through to its end, and read like this it could not be executed. */
+  /** Read like this it could not be executed. */
   private impossible = false;
 
   constructor(
@@ -275,6 +283,10 @@ export class SqlShapes {
     let statement = 0;
     let before = -1;
     let nonsense = false;
+    /** Where the first string ends in the text; -1 before it. */
+    let firstString = -1;
+    let open = false;
+    let runOn = false;
     this.executable = false;
     skipped = 0;
     while (at < end && to < MAX_TEXT_BYTES - 2) {
@@ -315,7 +327,11 @@ export class SqlShapes {
           const isEscaped = dialect.escapeStrings && (bytes[from] | 0x20) === 0x65;
           at = skipContinued(bytes, quoted, end, escapes || isEscaped);
           to = literal(to);
+          if (firstString < 0) firstString = to;
+          open = isOpen;
           if (this.executable && closesComment(bytes, quoted, at)) break;
+          runOn = runsOn(bytes, at, end);
+          if (runOn) break;
           continue;
         }
         const size = at - from;
@@ -345,12 +361,17 @@ export class SqlShapes {
         const from = at;
         at = skipString(bytes, at, end, byte === Byte.QUOTE ? escapes : escapesInDoubleQuotes);
         to = literal(to);
+        if (firstString < 0) firstString = to;
+        open = isOpen;
         if (isOpen) nonsense = true;
         if (this.executable && closesComment(bytes, from, at)) break;
+        runOn = runsOn(bytes, at, end);
+        if (runOn) break;
         continue;
       }
       if (byte === Byte.DOUBLE_QUOTE || (byte === Byte.BACKTICK && dialect.backtickIdentifiers)) {
         const stop = skipString(bytes, at, end, false);
+        open = isOpen;
         if (isOpen) nonsense = true;
         if (this.executable && closesComment(bytes, at, stop)) {
           to = literal(to);
@@ -402,8 +423,11 @@ export class SqlShapes {
     if (before >= 0 && isRepeated(before, statement, to, Byte.SEMICOLON)) to = statement;
     if (firstRow >= 0) to = firstRow;
     this.doubts |= skipped;
-    this.impossible = nonsense && at >= end && !cut;
-    this.length = at < end || cut ? cutText(to) : to;
+    this.impossible = runOn || (nonsense && at >= end && !cut);
+    // A quote too many, as in 'O'Brien', makes strings of what is between them, and text of what is in them.
+    const inverted = open && !cut && firstString >= 0 && to > firstString;
+    if (inverted) to = firstString;
+    this.length = at < end || cut || inverted ? cutText(to) : to;
   }
 
   /** Position behind a comment that begins at `at`, or `at`. */
@@ -557,6 +581,14 @@ function skipString(bytes: Uint8Array, at: number, end: number, escapes: boolean
   }
   isOpen = true;
   return end;
+}
+
+/** Does a word that is none of SQL's stand right behind a string that ends at `at`: 'O'Brien'? */
+function runsOn(bytes: Uint8Array, at: number, end: number): boolean {
+  if (at >= end || KINDS[bytes[at]] < Kind.WORD) return false;
+  let stop = at;
+  while (stop < end && KINDS[bytes[stop]] >= Kind.WORD) stop++;
+  return !BEHIND_STRINGS.some((word) => isWord(bytes, at, stop, word));
 }
 
 /**

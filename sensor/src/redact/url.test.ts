@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { WireWriter } from '@packetd/proto';
-import { redactPath, redactQuery, redactUrl } from './url.js';
+import { redactField, redactPath, redactQuery, redactUrl } from './url.js';
 
 const run = (redact: typeof redactUrl, text: string): string => {
   const out = new WireWriter();
@@ -62,6 +62,24 @@ const QUERIES: [query: string, expected: string][] = [
     'className=a&panel=b&spinner=c&company=d&card=e&discard=f&japan=g&lupin=h&caliban=i&pinned=j',
   ],
   ['_csrf=c&a=100%', '_csrf=[redacted]&a=100%'],
+  // InfluxDB 1 (`/query?u=…&p=…`), and pages elsewhere.
+  ['db=x&u=joe&p=s', 'db=x&u=joe&p=[redacted]'],
+  ['p=s&u=joe', 'p=[redacted]&u=joe'],
+  ['p=2&menu=1', 'p=2&menu=1'],
+  // GraphQL, XML, connection strings, filters of OData and of searches.
+  ['query=mutation%7Blogin(password:%22s%22)%7D&v=1', 'query=[redacted]&v=1'],
+  ['query=mutation{login(password:"s&t")}', 'query=[redacted]&t")}'],
+  ['query={users{name}}&v=1', 'query={users{name}}&v=1'],
+  ['xml=%3Cpassword%3Es%3C/password%3E&v=1', 'xml=[redacted]&v=1'],
+  ['dsn=host%3Dh%20password%3Ds&v=1', 'dsn=[redacted]&v=1'],
+  ["$filter=Password%20eq%20's'&v=1", '$filter=[redacted]&v=1'],
+  ['q=user:joe+password:s&v=1', 'q=[redacted]&v=1'],
+  ['q=how+to+reset+a+password&t=12:30', 'q=how+to+reset+a+password&t=12:30'],
+  ['next=https://h/reset-password&v=1', 'next=https://h/reset-password&v=1'],
+  ...'app_key licenseKey authCode device_code oobCode new_pass1 pw2 PHPSESSID RelayState loginTicket passwort senha'
+    .split(' ')
+    .map((name): [string, string] => [`${name}=v`, `${name}=[redacted]`]),
+  ['zipcode=1&page1=2&sort_key=a&bypass=b', 'zipcode=1&page1=2&sort_key=a&bypass=b'],
 ];
 for (const [query, expected] of QUERIES) {
   test(`query ${query}`, () => assert.equal(run(redactQuery, query), expected));
@@ -76,6 +94,16 @@ const PATHS: [path: string, expected: string][] = [
   ['/tokens/list', '/tokens/list'],
   ['/x/eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln/y', '/x/[redacted]/y'],
   ['/x%3Ftoken=t', '/x%3Ftoken=[redacted]'],
+  // Links of mails: Django's, Rails' and those of others.
+  ['/accounts/reset/MQ/c8d7d9-0123456789abcdef0123/', '/accounts/reset/MQ/[redacted]/'],
+  ['/users/confirmation/abcdefghijklmnopQRST', '/users/confirmation/[redacted]'],
+  ['/verify/email/abcdefghijklmnop7/x', '/verify/email/[redacted]/x'],
+  ['/api/webhooks/1234567890/abcdefghijklmnop7-_q', '/api/webhooks/1234567890/[redacted]'],
+  ['/verify/confirmation-sent-again', '/verify/confirmation-sent-again'],
+  ['/v1/key/abcdefghijklmnop7', '/v1/key/[redacted]'],
+  ['/auth/openid-connect-callback', '/auth/openid-connect-callback'],
+  ['/bot123456789:AAFabcdefghijklmnop/sendMessage', '/[redacted]/sendMessage'],
+  ['/bots/robot:abcdefghijklmnop', '/bots/robot:abcdefghijklmnop'],
 ];
 for (const [path, expected] of PATHS) {
   test(`path ${path}`, () => assert.equal(run(redactPath, path), expected));
@@ -96,4 +124,25 @@ const URLS: [url: string, expected: string][] = [
 ];
 for (const [url, expected] of URLS) {
   test(`URL ${url}`, () => assert.equal(run(redactUrl, url), expected));
+}
+
+/** Values of fields that may be anything. */
+const FIELDS: [value: string, expected: string][] = [
+  ['a=1,session_token=t,b=2', 'a=1,session_token=[redacted]'],
+  ['a=1; password=t', 'a=1; password=[redacted]'],
+  ['Sentry sentry_version=7, sentry_key=k', 'Sentry sentry_version=7, sentry_key=[redacted]'],
+  ['{"endpoints":[{"url":"https://h/?token=t"}]}', '[redacted]'],
+  ['{"a":[1,2],"b":"c"}', '{"a":[1,2],"b":"c"}'],
+  [
+    "default-src 'self'; report-uri https://h/?sentry_key=k",
+    "default-src 'self'; report-uri https://h/?sentry_key=[redacted]",
+  ],
+  ['postgres://joe:p@h/x', 'postgres://[redacted]@h/x'],
+  ['user joe, password: t', 'user joe, [redacted]'],
+  ['Foo eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln', 'Foo [redacted]'],
+  ['for=1.2.3.4;proto=http', 'for=1.2.3.4;proto=http'],
+  ['Authorization, X-Api-Key', 'Authorization, X-Api-Key'],
+];
+for (const [value, expected] of FIELDS) {
+  test(`field ${value}`, () => assert.equal(run(redactField, value), expected));
 }

@@ -3,15 +3,27 @@
  * found in URLs too, however often they are percent-encoded: `next=https%3A%2F%2Fh%2F%3Ftoken%3D…`.
  */
 import { WireWriter } from '@packetd/proto';
-import { hasSecretWord, isJwt, isSecretName, isSeparator, isWord, REDACTED, words } from './headers.js';
+import {
+  hasSecretWord,
+  hasWord,
+  isJwt,
+  isSecretName,
+  isSeparator,
+  isWord,
+  REDACTED,
+  words,
+} from './headers.js';
 
 const REDACTED_BYTES = Buffer.from(REDACTED, 'latin1');
 
-/** Parameters that are secrets beyond the names that headers have: one-time secrets of OAuth (RFC 6749 section 10.12). */
-const SECRET_PARAMETERS = words('code state nonce cardno ccno accountno');
+/**
+ * Parameters that are secrets beyond the names that headers have: one-time secrets of OAuth (RFC 6749 section
+ * 10.12), SAML and WS-Federation.
+ */
+const SECRET_PARAMETERS = words('code state nonce relaystate wresult samlart cardno ccno accountno');
 
 /** What makes a secret of a name as one of its parts: `user[pass]`, `card-cvv`, `customerSsn`. */
-const SECRET_PARTS = words('pass pwd pw pin otp totp hmac ssn cvv cvv2 cvc cvc2 cvn csc ccn pan iban');
+const SECRET_PARTS = words('pass pwd pw pin otp totp hmac cred creds mdp ssn cvv cvc cvn csc ccn pan iban');
 
 /** Longest parameter name that is looked at; a longer one is taken for a secret. */
 const MAX_NAME_BYTES = 256;
@@ -19,6 +31,15 @@ const normal = new Uint8Array(MAX_NAME_BYTES);
 
 /** Is the query parameter [start, end), percent-encoded or not, one whose value must not be recorded? */
 export function isSecretParameter(bytes: Uint8Array, start: number, end: number): boolean {
+  return isSecretMember(bytes, start, end) || isWord(normal, 0, normalLength, SECRET_PARAMETERS);
+}
+
+/** Bytes of the name in `normal`. */
+let normalLength = 0;
+
+/** The same for the member of an object or an element, whose `code` and `state` are of other kinds. */
+export function isSecretMember(bytes: Uint8Array, start: number, end: number): boolean {
+  normalLength = 0;
   if (end - start > MAX_NAME_BYTES) return true;
   let length = 0;
   let part = 0;
@@ -36,31 +57,42 @@ export function isSecretParameter(bytes: Uint8Array, start: number, end: number)
     const separates = isSeparator(byte) || byte === 0x2b;
     const isUpper = byte >= 0x41 && byte <= 0x5a;
     if (separates || (isUpper && wasLower)) {
-      if (isWord(normal, part, length, SECRET_PARTS)) return true;
+      if (isSecretPart(part, length)) return true;
       part = length;
     }
     wasLower = !separates && !isUpper;
     if (!separates) normal[length++] = isUpper ? byte | 0x20 : byte;
   }
-  return (
-    isWord(normal, part, length, SECRET_PARTS) ||
-    isWord(normal, 0, length, SECRET_PARAMETERS) ||
-    isSecretName(normal, length) ||
-    hasSecretWord(normal, length)
-  );
+  normalLength = length;
+  return isSecretPart(part, length) || isSecretName(normal, length) || hasSecretWord(normal, length);
+}
+
+/** Is [from, end) of `normal` a secret's, be it numbered: `pass1`? */
+function isSecretPart(from: number, end: number): boolean {
+  let stop = end;
+  while (stop > from && isDigit(normal[stop - 1])) stop--;
+  return isWord(normal, from, stop, SECRET_PARTS);
 }
 
 /** Those that are hardly words of a value. */
 const SECRET_KEYS = words('pwd otp totp hmac ssn cvv cvv2 cvc cvc2 cvn iban');
 
-/** Which part of a URL the bytes are. */
-const Part = { QUERY: 0, PATH: 1, URL: 2 } as const;
+/**
+ * Which part of a URL the bytes are; a field or a text may have URLs in it, and parameters between commas and blanks.
+ * A colon in a text says nothing: `password: …` may be what is wrong with it.
+ */
+const Part = { QUERY: 0, PATH: 1, URL: 2, FIELD: 3, TEXT: 4 } as const;
 type Part = (typeof Part)[keyof typeof Part];
 
 /** A path segment behind one that is named for a secret is one from this length on: `/reset-password/…`. */
 const MIN_SECRET_SEGMENT_BYTES = 16;
+/** Behind these, not always right behind, come secrets that are sent by mail, or stand for a login: `/reset/MQ/…`. */
+const LINK_WORDS = words('reset verif confirm activat invit unsubscrib magic recover webhook apikey');
+/** The path of Telegram's API: `/bot123456:…/sendMessage`. */
+const BOT = Buffer.from('bot', 'latin1');
 const [AMPERSAND, SEMICOLON, QUESTION, HASH, SLASH, EQUALS, AT, PERCENT] = Buffer.from('&;?#/=@%');
 const [OPEN_BRACE, OPEN_BRACKET, QUOTE, GREATER, SPACE] = Buffer.from('{[">\x20');
+const [LESS, APOSTROPHE, OPEN, COLON, COMMA] = Buffer.from("<'(:,");
 
 /** Longest structured value in which a secret's name is looked for; a longer one is taken for a secret. */
 const MAX_VALUE_BYTES = 4096;
@@ -85,6 +117,25 @@ export function redactPath(bytes: Uint8Array, start: number, end: number, out: W
 export function redactUrl(bytes: Uint8Array, start: number, end: number, out: WireWriter): boolean {
   return redact(bytes, start, end, out, Part.URL);
 }
+
+/** The same for a header field's value that may be or hold anything; what is behind a secret's name goes to its end. */
+export function redactField(bytes: Uint8Array, start: number, end: number, out: WireWriter): boolean {
+  return mayTell(bytes, start, end) && redact(bytes, start, end, out, Part.FIELD);
+}
+
+/** The same for a sentence. */
+export function redactText(bytes: Uint8Array, start: number, end: number, out: WireWriter): boolean {
+  return mayTell(bytes, start, end) && redact(bytes, start, end, out, Part.TEXT);
+}
+
+function mayTell(bytes: Uint8Array, start: number, end: number): boolean {
+  for (let i = start; i < end; i++) if (MAY_TELL[bytes[i]] !== 0) return true;
+  return false;
+}
+
+/** A value without any of these tells no secret: userinfo, escapes, names before a value, structures, a web token. */
+const MAY_TELL = new Uint8Array(256);
+for (const byte of Buffer.from('@%=:{[<J', 'latin1')) MAY_TELL[byte] = 1;
 
 function redact(bytes: Uint8Array, start: number, end: number, out: WireWriter, part: Part): boolean {
   withoutUserinfo.reset();
@@ -193,48 +244,68 @@ function redactParameters(
   out: WireWriter,
   part: Part,
 ): boolean {
+  const isField = part >= Part.FIELD;
   let copied = start;
-  let inPath = part !== Part.QUERY;
+  let inPath = part === Part.PATH || part === Part.URL;
   /** The segment of the path before this token. */
   let before = start;
   let beforeStop = start;
+  /** A segment before it has a word of LINK_WORDS. */
+  let isLink = false;
   let at = start;
   while (at < end) {
     let equals = -1;
     let equalsLevel = 0;
     let value = at;
     let stop = at;
+    let structured = false;
     for (;;) {
       while (stop < end && IS_SPECIAL[bytes[stop]] === 0) stop++;
       if (stop >= end) break;
       read(bytes, stop, end);
       if (isDelimiter(character) || (inPath && character === SLASH && level === 0)) break;
+      if (isField && (character === COMMA || character === SPACE)) break;
       if (character === EQUALS && equals < 0) {
         equals = stop;
         equalsLevel = level;
         value = stop + width;
+      } else if (!structured && (equals >= 0 || (part === Part.FIELD && !isQuotation(character)))) {
+        structured = isStructure(bytes, stop, end);
       }
       stop += width;
     }
     stop = Math.min(stop, end);
     let secret = false;
-    if (equals >= 0) secret = value < end && isSecretParameter(bytes, at, equals);
-    else if (inPath && stop - at >= MIN_SECRET_SEGMENT_BYTES) secret = hasSecret(bytes, before, beforeStop);
+    if (equals >= 0) {
+      secret =
+        value < end &&
+        (isSecretParameter(bytes, at, equals) ||
+          (equals - at === 1 && bytes[at] === LETTER_P && hasUser(bytes, start, end)));
+    } else if (inPath && stop - at >= MIN_SECRET_SEGMENT_BYTES) {
+      secret =
+        hasSecret(bytes, before, beforeStop) ||
+        ((isLink || isSecretSegment(bytes, before, beforeStop)) && looksRandom(bytes, at, stop)) ||
+        isBot(bytes, at, stop);
+    }
     let valueStop = stop;
-    if (secret || opensStructure(bytes, value, end)) {
-      valueStop = equals < 0 ? stop : valueEnd(bytes, value, end, equalsLevel, inPath);
+    if (secret || structured || (part !== Part.TEXT && opensStructure(bytes, value, end))) {
+      if (isField) valueStop = end;
+      else valueStop = equals < 0 ? stop : valueEnd(bytes, value, end, equalsLevel, inPath);
       secret = secret || hasSecret(bytes, value, valueStop);
     }
     if ((secret && valueStop > value) || isJwt(bytes, value, stop)) {
       out.raw(bytes, copied, value);
       out.raw(REDACTED_BYTES);
-      copied = valueStop;
+      copied = secret ? valueStop : stop;
+      valueStop = copied;
     } else valueStop = stop;
     if (valueStop < end) {
       read(bytes, valueStop, end);
       if (inPath && character === SLASH && stop > at) {
         before = at;
         beforeStop = stop;
+        isLink = isLink || hasWordOf(bytes, at, stop, LINK_WORDS);
+        read(bytes, valueStop, end);
       }
       if (level === 0 && (character === QUESTION || character === HASH)) inPath = false;
       valueStop += width;
@@ -248,7 +319,69 @@ function redactParameters(
 
 /** What `redactParameters` stops at. */
 const IS_SPECIAL = new Uint8Array(256);
-for (const byte of Buffer.from('&;?#/=%', 'latin1')) IS_SPECIAL[byte] = 1;
+for (const byte of Buffer.from('&;?#/=%, {[<"\'(:', 'latin1')) IS_SPECIAL[byte] = 1;
+
+/** Is what was read at `at` a mark of JSON, XML, GraphQL, a search or a list of parameters within a value? */
+function isStructure(bytes: Uint8Array, at: number, end: number): boolean {
+  switch (character) {
+    case OPEN_BRACE:
+    case OPEN_BRACKET:
+    case LESS:
+    case QUOTE:
+    case APOSTROPHE:
+    case OPEN:
+    case EQUALS:
+      return true;
+    case COLON: {
+      // Not that of `https://`.
+      const next = at + width;
+      if (next >= end) return false;
+      const colonWidth = width;
+      read(bytes, next, end);
+      const isScheme = character === SLASH;
+      width = colonWidth;
+      return !isScheme;
+    }
+    default:
+      return false;
+  }
+}
+
+function isQuotation(byte: number): boolean {
+  return byte === QUOTE || byte === APOSTROPHE || byte === OPEN;
+}
+
+const [LETTER_P, LETTER_S, LETTER_U] = Buffer.from('psu');
+
+/** InfluxDB and Subsonic take user and password as `u` and `p`, which is a page or a post elsewhere. */
+function hasUser(bytes: Uint8Array, start: number, end: number): boolean {
+  for (let i = start; i + 1 < end; i++) {
+    if (bytes[i] !== LETTER_U || bytes[i + 1] !== EQUALS) continue;
+    if (i === start || bytes[i - 1] === AMPERSAND || bytes[i - 1] === QUESTION) return true;
+  }
+  return false;
+}
+
+/** Letters and digits, or letters of both cases: hardly words. */
+function looksRandom(bytes: Uint8Array, start: number, end: number): boolean {
+  let kinds = 0;
+  for (let i = start; i < end; i++) {
+    const byte = bytes[i];
+    if (isDigit(byte)) return true;
+    if (byte >= 0x41 && byte <= 0x5a) kinds |= 1;
+    else if (byte >= 0x61 && byte <= 0x7a) kinds |= 2;
+  }
+  return kinds === 3;
+}
+
+function isBot(bytes: Uint8Array, start: number, end: number): boolean {
+  let at = start;
+  for (; at - start < BOT.length; at++) if (bytes[at] !== BOT[at - start]) return false;
+  while (at < end && isDigit(bytes[at])) at++;
+  if (at === start + BOT.length || at === end) return false;
+  read(bytes, at, end);
+  return character === COLON;
+}
 
 function isDelimiter(byte: number): boolean {
   return byte === AMPERSAND || byte === SEMICOLON || byte === QUESTION || byte === HASH;
@@ -312,6 +445,32 @@ function hasSecret(bytes: Uint8Array, start: number, end: number): boolean {
     if (!isName) part = length;
   }
   return isWord(valueText, part, length, SECRET_KEYS) || hasSecretWord(valueText, length);
+}
+
+/** Is the segment [start, end) as a whole a secret's name: `/key/…`, `/tickets/…`? */
+function isSecretSegment(bytes: Uint8Array, start: number, end: number): boolean {
+  const length = decode(bytes, start, end);
+  if (isSecretName(valueText, length)) return true;
+  return length > 1 && valueText[length - 1] === LETTER_S && isSecretName(valueText, length - 1);
+}
+
+function hasWordOf(bytes: Uint8Array, start: number, end: number, among: ReturnType<typeof words>): boolean {
+  return hasWord(valueText, decode(bytes, start, end), among);
+}
+
+/** Decodes [start, end) into `valueText`, in lower case and without separators; answers its length. */
+function decode(bytes: Uint8Array, start: number, end: number): number {
+  let length = 0;
+  for (let at = start; at < end && length < MAX_VALUE_BYTES; at += width) {
+    read(bytes, at, end);
+    if (isSeparator(character)) continue;
+    valueText[length++] = character >= 0x41 && character <= 0x5a ? character | 0x20 : character;
+  }
+  return length;
+}
+
+function isDigit(byte: number): boolean {
+  return byte >= 0x30 && byte <= 0x39;
 }
 
 function isLowerOrDigit(byte: number): boolean {

@@ -20,7 +20,7 @@ const TIMEOUT = intern('grpc-timeout');
 const ENCODING = intern('grpc-encoding');
 
 const CONTENT_TYPE = Buffer.from('application/grpc', 'latin1');
-const [SLASH, PLUS, SEMICOLON, DASH, PERCENT] = Buffer.from('/+;-%', 'latin1');
+const [SLASH, PLUS, SEMICOLON, DASH, PERCENT, QUESTION] = Buffer.from('/+;-%?', 'latin1');
 const PROTO = encodeString(GrpcTag.contentSubtype, 'proto');
 
 const STREAMING = {
@@ -67,8 +67,10 @@ class GrpcCall implements Call {
     const path = list.find(Pseudo.PATH);
     if (path >= 0) {
       let start = starts[path];
-      const end = Math.min(ends[path], start + MAX_NAME_BYTES);
-      if (values[path][start] === SLASH) start++;
+      // A gateway for browsers may have a query, which is no part of the name, and may have a token.
+      let end = start;
+      while (end < ends[path] && end - start < MAX_NAME_BYTES && values[path][end] !== QUESTION) end++;
+      if (start < end && values[path][start] === SLASH) start++;
       detail.text(GrpcTag.method, values[path], start, end);
       envelope.text(RoundTripTag.operation, values[path], start, end);
       let slash = end;

@@ -30,6 +30,8 @@ import {
 /** Largest compressed body that is held. */
 const MAX_PACKED_BYTES = 1 << 20;
 const MAX_NAMESPACE_BYTES = 256;
+/** What a script of the client's threw, in its own words: not recorded. */
+const JS_INTERPRETER_FAILURE = 139;
 /** Marks in `Exchange.tag`. */
 const Mark = {
   /** hello over an exhaust cursor answers for ever: the first answer is the record. */
@@ -520,7 +522,7 @@ export class MongodbDecoder implements Decoder {
       detail.text(MongodbTag.errorName, codeName, 0, codeName.length);
       envelope.text(RoundTripTag.errorType, codeName, 0, codeName.length);
     } else exchange.errorType(code === 0 ? 'error' : String(code));
-    if (errorMessage.length > 0) {
+    if (errorMessage.length > 0 && code !== JS_INTERPRETER_FAILURE) {
       const text = sanitiseMessage(errorMessage, 0, errorMessage.length);
       detail.text(MongodbTag.errorMessage, text, 0, text.length);
     }

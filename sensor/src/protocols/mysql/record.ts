@@ -9,8 +9,13 @@ import { COMMAND_NAMES, Com } from './wire.js';
 /** Longest error message that is recorded. */
 const MAX_MESSAGE_BYTES = 512;
 
-/** Errors whose text is the application's own (SIGNAL): not recorded. */
+/**
+ * Errors whose text is the application's own (SIGNAL): not recorded. With a number of its own such an error still
+ * has the class of SQLSTATE that is the users' (MySQL reference manual, section 15.6.7.5).
+ */
 const ER_SIGNAL_EXCEPTION = 1644;
+const [USER_CLASS_0, USER_CLASS_1] = Buffer.from('45');
+
 interface Words {
   readonly command: Uint8Array;
   /** Operation of a command without SQL. */
@@ -115,11 +120,13 @@ export function writeError(exchange: Exchange, bytes: Uint8Array, start: number,
   exchange.detail.raw(statusCodes[code]);
   exchange.envelope.raw(errorTypes[code]);
   let at = start + 3;
+  let signalled = code === ER_SIGNAL_EXCEPTION;
   if (end - at >= 6 && bytes[at] === HASH) {
+    signalled ||= bytes[at + 1] === USER_CLASS_0 && bytes[at + 2] === USER_CLASS_1;
     exchange.detail.text(MysqlTag.sqlstate, bytes, at + 1, at + 6);
     at += 6;
   }
-  if (at >= end || code === ER_SIGNAL_EXCEPTION) return;
+  if (at >= end || signalled) return;
   const stop = Math.min(end, at + MAX_MESSAGE_BYTES);
   const length = redactMessage(bytes, at, stop, stop < end);
   exchange.detail.text(MysqlTag.errorMessage, message, 0, length);

@@ -38,19 +38,36 @@ export function writeOperation(exchange: Exchange, bytes: Uint8Array, start: num
   exchange.detail.text(PostgresqlTag.command, bytes, start, end);
 }
 
-const Field = { SEVERITY: 0x53, SEVERITY_ENGLISH: 0x56, CODE: 0x43, MESSAGE: 0x4d } as const;
+const Field = { SEVERITY: 0x53, SEVERITY_ENGLISH: 0x56, CODE: 0x43, MESSAGE: 0x4d, ROUTINE: 0x52 } as const;
 
-/** The fields of ErrorResponse by their letters, in whatever order they are. */
+/** raise_exception, assert_failure, and class 38 (External Routine Exception): Perl, Python and Tcl. */
+const CODES_OF_FUNCTIONS = ['P0001', 'P0004', '38'].map((code) => Buffer.from(code, 'latin1'));
+/** What raises the errors of functions, whose SQLSTATE can be any: RAISE and ASSERT of PL/pgSQL, plpy.error. */
+const ROUTINES_OF_FUNCTIONS = ['exec_stmt_raise', 'exec_stmt_assert', 'PLy_output'].map((name) =>
+  Buffer.from(name, 'latin1'),
+);
+
+/**
+ * The fields of ErrorResponse by their letters, in whatever order they are. The words of a function are its own,
+ * with values that nothing tells from them: they are not recorded.
+ */
 export function writeError(exchange: Exchange, bytes: Uint8Array, start: number, end: number): void {
   const { detail, envelope } = exchange;
   let severity = -1;
   let english = -1;
   let coded = false;
+  let ofFunction = false;
+  let messageStart = -1;
+  let messageEnd = -1;
   for (let at = start; at < end && bytes[at] !== 0; ) {
     const letter = bytes[at];
     const from = at + 1;
     const stop = stringEnd(bytes, from, end);
-    if (stop < 0) break;
+    if (stop < 0) {
+      // It is longer than what was seen, and who raised it comes last.
+      ofFunction = true;
+      break;
+    }
     switch (letter) {
       case Field.SEVERITY:
         severity = from;
@@ -61,19 +78,34 @@ export function writeError(exchange: Exchange, bytes: Uint8Array, start: number,
       case Field.CODE:
         if (coded) break;
         coded = true;
+        ofFunction ||= CODES_OF_FUNCTIONS.some((code) => startsWith(code, bytes, from, stop));
         detail.text(PostgresqlTag.statusCode, bytes, from, stop);
         envelope.text(RoundTripTag.errorType, bytes, from, stop);
         break;
-      case Field.MESSAGE: {
-        const message = sanitiseMessage(bytes, from, stop);
-        detail.text(PostgresqlTag.errorMessage, message, 0, message.length);
-      }
+      case Field.ROUTINE:
+        ofFunction ||= ROUTINES_OF_FUNCTIONS.some(
+          (name) => name.length === stop - from && startsWith(name, bytes, from, stop),
+        );
+        break;
+      case Field.MESSAGE:
+        messageStart = from;
+        messageEnd = stop;
     }
     at = stop + 1;
+  }
+  if (messageStart >= 0 && !ofFunction) {
+    const message = sanitiseMessage(bytes, messageStart, messageEnd);
+    detail.text(PostgresqlTag.errorMessage, message, 0, message.length);
   }
   if (!coded) exchange.errorType('error');
   const shown = english >= 0 ? english : severity;
   if (shown >= 0) detail.text(PostgresqlTag.severity, bytes, shown, stringEnd(bytes, shown, end));
+}
+
+function startsWith(text: Uint8Array, bytes: Uint8Array, start: number, end: number): boolean {
+  if (text.length > end - start) return false;
+  for (let i = 0; i < text.length; i++) if (bytes[start + i] !== text[i]) return false;
+  return true;
 }
 
 const TAGS_WITH_ROWS = ['INSERT', 'UPDATE', 'DELETE', 'MERGE', 'COPY'].map((tag) =>

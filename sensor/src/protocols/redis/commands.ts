@@ -223,6 +223,12 @@ const EFFECTS: { readonly [name: string]: Effect } = {
   REPLCONF: Effect.REPLCONF,
 };
 
+/** FUNCTION LOAD runs the library's code. */
+const CONTAINER_EFFECTS: { readonly [name: string]: Effect } = {
+  CLIENT: Effect.CLIENT,
+  FUNCTION: Effect.FOREIGN,
+};
+
 /** Commands with subcommands; those after the slash have their key behind the subcommand. */
 const CONTAINERS: { readonly [name: string]: string } = {
   ACL: 'CAT DELUSER DRYRUN GENPASS GETUSER HELP LIST LOAD LOG SAVE SETUSER USERS WHOAMI',
@@ -250,6 +256,12 @@ const CONTAINERS: { readonly [name: string]: string } = {
 
 const [DOT, UNDERSCORE] = Buffer.from('._');
 const MAX_NAME_BYTES = 64;
+/**
+ * Letters and digits from this length on are no name of a command, but one that it was given to hide it
+ * (`rename-command CONFIG b840fc02d5…`, redis.conf), or a secret that was sent as one.
+ */
+const MIN_HIDDEN_BYTES = 16;
+const HIDDEN = '_OTHER';
 /** Commands that are not in the tables and are remembered; what is beyond is made anew each time. */
 const MAX_UNKNOWN = 1024;
 
@@ -309,7 +321,7 @@ for (const [first, last, step, countAt, names] of KEYS) {
 }
 for (const [name, effect] of Object.entries(EFFECTS)) add(name, effect);
 for (const [name, list] of Object.entries(CONTAINERS)) {
-  const container = add(name, name === 'CLIENT' ? Effect.CLIENT : Effect.NONE);
+  const container = add(name, CONTAINER_EFFECTS[name] ?? Effect.NONE);
   const table = new CommandTable(128);
   const [plain, keyed = ''] = list.split('/');
   for (const [key, part] of [[0, plain] as const, [2, keyed] as const]) {
@@ -329,7 +341,15 @@ export function commandNamed(bytes: Uint8Array, start: number, end: number): Com
   if (found !== null) return found;
   const length = end - start;
   if (length === 0 || length > MAX_NAME_BYTES) return null;
-  for (let i = start; i < end; i++) if (!isNameByte(bytes[i], i === start)) return null;
+  let digits = 0;
+  let marks = 0;
+  for (let i = start; i < end; i++) {
+    if (!isNameByte(bytes[i], false)) return null;
+    if (isDigit(bytes[i])) digits++;
+    else if ((bytes[i] | 0x20) < 0x61) marks++;
+  }
+  if (length >= MIN_HIDDEN_BYTES && digits > 0 && marks === 0) return hidden;
+  if (!isNameByte(bytes[start], true)) return null;
   const name = Buffer.from(bytes.buffer, bytes.byteOffset + start, length)
     .toString('latin1')
     .toUpperCase();
@@ -337,6 +357,8 @@ export function commandNamed(bytes: Uint8Array, start: number, end: number): Com
   if (commands.count < KNOWN + MAX_UNKNOWN) commands.add(name, unknown);
   return unknown;
 }
+
+const hidden = new Command(HIDDEN, 1, Effect.FOREIGN, 0, 0, 1, 0, false, ReplyKind.ANY);
 
 /** True where [start, end) is the name of a command in the tables. */
 export function isKnownCommand(bytes: Uint8Array, start: number, end: number): boolean {
@@ -377,5 +399,9 @@ function sameName(name: Uint8Array, bytes: Uint8Array, start: number, end: numbe
 function isNameByte(byte: number, first: boolean): boolean {
   const letter = byte | 0x20;
   if (letter >= 0x61 && letter <= 0x7a) return true;
-  return !first && ((byte >= 0x30 && byte <= 0x39) || byte === 0x2e || byte === 0x2d || byte === 0x5f);
+  return !first && (isDigit(byte) || byte === 0x2e || byte === 0x2d || byte === 0x5f);
+}
+
+function isDigit(byte: number): boolean {
+  return byte >= 0x30 && byte <= 0x39;
 }

@@ -461,9 +461,15 @@ function isMonitorLine(reader: ReplyReader): boolean {
 }
 
 /** Behind these comes what the client or a script said, without quotes. */
-const FREE_TEXT = ['beginning with:', 'user_script:', 'user_function:'].map((text) =>
-  Buffer.from(text, 'latin1'),
-);
+const FREE_TEXT = [
+  'beginning with:',
+  'user_script:',
+  'user_function:',
+  'longitude,latitude pair',
+  'Invalid metadata value given:',
+  'Unsupported CONFIG parameter:',
+  'Invalid node address specified:',
+].map((text) => Buffer.from(text, 'latin1'));
 /** What servers say themselves where a script, a function or a module is called. */
 const OWN_TEXT = [
   'unknown command',
@@ -474,6 +480,11 @@ const OWN_TEXT = [
   'Error compiling script',
   'Error running script',
   'Error running function',
+  'Error registering functions',
+  'Error compiling function',
+  'Invalid metadata value given:',
+  'Missing library metadata',
+  'Library name was not given',
   'Function not found',
   'No matching script',
   'Number of keys',
@@ -545,5 +556,5 @@ function startsWith(bytes: Uint8Array, start: number, end: number, text: Uint8Ar
 }
 
 function isCodeByte(byte: number): boolean {
-  return (byte >= 0x41 && byte <= 0x5a) || (byte >= 0x30 && byte <= 0x39) || byte === 0x5f;
+  return (byte >= 0x41 && byte <= 0x5a) || byte === 0x5f;
 }
