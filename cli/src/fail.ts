@@ -3,6 +3,11 @@ export class UserError extends Error {
   override readonly name = 'UserError';
 }
 
+/** Standard output is a file whose disk is full, most likely. */
+export function stdoutFailure(code = ''): UserError {
+  return new UserError(`standard output cannot be written (${code}); make room there, or write elsewhere`);
+}
+
 /** Errors whose message is meant for the user as it is. */
 const FOR_USERS = new Set([
   'UserError',
@@ -14,11 +19,21 @@ const FOR_USERS = new Set([
   'PublishError',
 ]);
 
+/** A word to whoever sits at the terminal; that nobody does any more, or the disk is full, ends nothing. */
+export function say(message: string): void {
+  if (process.stderr.listenerCount('error') === 0) process.stderr.on('error', () => {});
+  try {
+    process.stderr.write(`packetd: ${message}\n`);
+  } catch {
+    // There is nobody else to tell.
+  }
+}
+
 /** Prints an error and sets the exit code. A defect shows its stack, a mistake only its sentence. */
 export function fail(error: unknown): never {
   const known = error instanceof Error && FOR_USERS.has(error.name);
   const text =
     error instanceof Error ? (known ? error.message : (error.stack ?? error.message)) : String(error);
-  process.stderr.write(`packetd: ${text}\n`);
+  say(text);
   process.exit(1);
 }

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { closeSync, mkdtempSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
@@ -138,6 +138,27 @@ describe('packetd watch', () => {
       const unwritten = Number(/^packetd: (\d+) roundtrips were not printed/.exec(said)?.[1]);
       assert.ok(unwritten > 0 && printed > 0);
       assert.equal(printed + unwritten, JSON.parse(stats).records);
+    });
+  }
+
+  for (const command of [
+    `watch --pcap-file ${capture}`,
+    `watch --pcap-file ${capture} --json`,
+    'config',
+    'ifaces --json',
+  ]) {
+    it(`says that standard output has no room: ${command.split(' ')[0]}`, async () => {
+      const full = openSync('/dev/full', 'w');
+      const child = spawn(process.execPath, [PACKETD, ...command.split(' ')], {
+        stdio: ['ignore', full, 'pipe'],
+      });
+      const exited = once(child, 'exit');
+      closeSync(full);
+      assert.equal(
+        await text(child.stderr!),
+        'packetd: standard output cannot be written (ENOSPC); make room there, or write elsewhere\n',
+      );
+      assert.deepEqual(await exited, [1, null]);
     });
   }
 
@@ -281,6 +302,11 @@ describe('a mistake is told in one sentence', () => {
       'a log that cannot be written',
       ['up', '--config', configuration('logger.filename: /dev/null/log')],
       /logger\.filename: cannot write '\/dev\/null\/log' \(E/,
+    ],
+    [
+      'a disk without room for documents',
+      ['watch', '--pcap-file', capture, '--output', 'none', '--roundtrips.file', '/dev/full'],
+      /cannot write \/dev\/full \(ENOSPC\); make room there$/m,
     ],
     ['a missing interface', ['watch', '--ifaces', 'nothere0'], /nothere0/],
     ['a bad duration', ['watch', '--duration', 'soon', '--pcap-file', capture], /duration 'soon'/],

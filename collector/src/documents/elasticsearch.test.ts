@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { gunzipSync } from 'node:zlib';
 import { batchOf, httpRecord, Lines } from '../harness.js';
+import { health } from '../health.js';
 import { ElasticsearchOutput } from './elasticsearch.js';
 
 const directory = mkdtempSync(join(tmpdir(), 'packetd-documents-'));
@@ -116,6 +117,27 @@ test('each document by its own status: 429 again, 409 done, 400 to the dead lett
   };
   assert.deepEqual([dead.status, dead.reason], [400, 'document_parsing_exception failed to parse field [x]']);
   assert.equal(dead.document.event.id, `${'01'.repeat(15)}03`);
+});
+
+test('refused documents do not wait for the dead-letter file, nor hold up or end anything', async () => {
+  for (const answer of [
+    items([201, 400, 201]),
+    { status: 400, headers: {}, body: '{"error":{"type":"x"}}' },
+  ]) {
+    const asked: number[] = [];
+    const { server, url } = await elasticsearch((ids) => {
+      asked.push(ids.length);
+      return answer;
+    });
+    const lost = async () => (await health.deadLettersLost.get()).values[0].value;
+    const before = await lost();
+    const documents = output(url, '/dev/full');
+    await documents.write(batchOf(records(3)));
+    await documents.close(1000);
+    server.close();
+    assert.deepEqual(asked, [3]);
+    assert.equal((await lost()) - before, answer.status === 400 ? 3 : 1);
+  }
 });
 
 const PLAIN = {

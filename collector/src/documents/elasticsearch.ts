@@ -245,14 +245,23 @@ export class ElasticsearchOutput implements Output {
     health.records.inc({ output: NAME, result: 'refused' });
     const reason = `${result.error?.type ?? ''} ${result.error?.reason ?? ''}`.trim();
     this.log.warn('elasticsearch refused a document', { status: result.status, reason });
-    if (this.deadLetter !== null) {
-      const text = Buffer.from(item.bytes).toString('utf8');
-      const [action, document] = text.split('\n');
-      const line = `{"status":${result.status},"reason":${JSON.stringify(reason)},"action":${action},"document":${document}}\n`;
-      const bytes = Buffer.from(line);
-      this.deadLetter.write(bytes, bytes.length);
-    }
+    this.bury(item, result.status, reason);
     item.done();
+  }
+
+  private bury(item: Item, status: number, reason: string): void {
+    if (this.deadLetter === null) return;
+    const text = Buffer.from(item.bytes).toString('utf8');
+    const [action, document] = text.split('\n');
+    const line = `{"status":${status},"reason":${JSON.stringify(reason)},"action":${action},"document":${document}}\n`;
+    const bytes = Buffer.from(line);
+    try {
+      this.deadLetter.write(bytes, bytes.length);
+    } catch (error) {
+      // What Elasticsearch takes must not wait for room for what it refuses.
+      health.deadLettersLost.inc();
+      this.log.error('a refused document is lost', { reason: (error as Error).message });
+    }
   }
 
   /** Templates of the data streams, made before the first document; tried until the server is there. */
