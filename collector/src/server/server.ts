@@ -39,6 +39,8 @@ export class ServerError extends Error {
 /** A reader this far behind is cut off. */
 const MAX_BEHIND_BYTES = 4 << 20;
 const MAX_PROFILE_SECONDS = 120;
+/** Longest time of a timer of Node, 24 days; with more it would fire at once. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
 const TEXT = 'text/plain; charset=utf-8';
 const PROMETHEUS = 'text/plain; version=0.0.4; charset=utf-8';
 const OPEN_METRICS = 'application/openmetrics-text; version=1.0.0; charset=utf-8';
@@ -222,7 +224,7 @@ function watch(tail: Tail, request: FastifyRequest, reply: FastifyReply): void {
     if (--left <= 0) end();
   });
   if (ended) unfollow();
-  const timer = seconds > 0 ? setTimeout(end, seconds * 1000) : null;
+  const timer = seconds > 0 ? setTimeout(end, Math.min(seconds * 1000, MAX_TIMER_MS)) : null;
   response.once('close', () => {
     ended = true;
     unfollow();
@@ -231,13 +233,12 @@ function watch(tail: Tail, request: FastifyRequest, reply: FastifyReply): void {
 }
 
 function parseAddress(address: string): [host: string, port: number] {
-  const colon = address.lastIndexOf(':');
-  const host = address.slice(0, colon).replace(/^\[|\]$/g, '') || '127.0.0.1';
-  const port = Number(address.slice(colon + 1));
-  if (colon < 0 || address.slice(colon + 1) === '' || !Number.isInteger(port) || port < 0 || port > 65_535) {
-    throw new ServerError(`server.address '${address}' is not host:port; write 127.0.0.1:9091`);
+  const match = /^(?:\[([^[\]]*)\]|([^[\]]*)):(\d{1,5})$/.exec(address);
+  const port = Number(match?.[3]);
+  if (match === null || port > 65_535) {
+    throw new ServerError(`server.address '${address}' is not host:port; write 127.0.0.1:9091 or [::1]:9091`);
   }
-  return [host, port];
+  return [match[1] || match[2] || '127.0.0.1', port];
 }
 
 function isLoopback(host: string): boolean {
