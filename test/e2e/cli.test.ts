@@ -277,6 +277,31 @@ describe('a mistake is told in one sentence', () => {
       ['up', '--demo', '--config', fileConfig],
       /option --demo is for.*sniffer\.file/,
     ],
+    ['no server', ['agent', '--config', configuration('nats.servers: []')], /nats\.servers is empty; write/],
+    ...['http://a:4222', 'nats://a:99999', 'nats://u:p@a b', 'a:b'].map(
+      (server): [string, string[], RegExp] => [
+        `a server that is none: ${server}`,
+        ['collector', '--config', configuration(`nats.servers: ['${server}']`)],
+        /^packetd: nats\.servers has what is no NATS server; write nats:\/\/host:4222 or tls:\/\/host:4222\n$/,
+      ],
+    ),
+    [
+      'documents that lead nowhere',
+      ['up', '--config', configuration('exporter.roundtrips.enabled: true')],
+      /exporter\.roundtrips is enabled and leads nowhere; set its console, filename/,
+    ],
+    ...['metrics', 'traces'].flatMap((name) =>
+      (
+        [
+          ['/nowhere.pem', /\.ca: cannot read \/nowhere\.pem \(ENOENT\)/],
+          ['/etc/hostname', /\.ca: \/etc\/hostname holds no certificate; it is to be PEM/],
+        ] as const
+      ).map(([path, expected]): [string, string[], RegExp] => [
+        `a CA that is none for ${name}: ${path}`,
+        ['up', '--config', configuration(`exporter.${name}: { enabled: true, ca: ${path} }`)],
+        expected,
+      ]),
+    ),
     [
       'two ways to log in',
       ['agent', '--config', configuration('nats: { user: a, password: b, token: c }')],

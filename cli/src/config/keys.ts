@@ -14,6 +14,7 @@ import {
   rules,
   secret,
   share,
+  streamName,
   text,
   texts,
   whole,
@@ -139,7 +140,7 @@ export const KEYS: readonly Key[] = [
   key('controller.decoder.multicastDns', flag, false, AGENT, 'Decode mDNS and LLMNR too.'),
 
   key('nats.servers', texts, ['nats://127.0.0.1:4222'], BOTH, 'NATS servers with JetStream.'),
-  key('nats.stream', text, 'PACKETD', BOTH, 'JetStream stream; made when it is not there.'),
+  key('nats.stream', streamName, 'PACKETD', BOTH, 'JetStream stream; made when it is not there.'),
   key('nats.user', text, '', BOTH, 'User, with nats.password.'),
   key('nats.password', secret, '', BOTH, 'Password of the user.', true),
   key('nats.token', secret, '', BOTH, 'Token, instead of user and password.', true),

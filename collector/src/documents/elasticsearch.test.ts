@@ -152,6 +152,11 @@ const PLAIN = {
 for (const [what, config, says] of [
   ['a server without http', { servers: ['elastic:9200'] }, /servers has what is no URL; write http/],
   ['a secret in what is no URL', { servers: ['u:S3cret@h/'] }, /^(?!.*S3cret)/],
+  [
+    'a password that is not encoded',
+    { servers: ['http://u:S3cr%t@h/'] },
+    /^(?!.*S3cr).*servers: user and password of a URL are percent-encoded; write %25 for %$/,
+  ],
   ['a namespace that no data stream has', { namespace: 'A/b' }, /namespace cannot be 'A\/b'/],
   ['a CA that is not there', { ca: '/nowhere.pem' }, /ca: cannot read \/nowhere.pem \(ENOENT\)/],
 ] as const)

@@ -10,7 +10,7 @@ import { protocolNameOf } from '@packetd/proto/telemetry/protocol-name';
 import { health } from '../health.js';
 import type { Log } from '../log.js';
 import type { Batch, Output } from '../output.js';
-import { EndpointError, readCa } from '../post.js';
+import { EndpointError, readCa, userinfoOf } from '../post.js';
 import { Backoff, ClosedError, pause, retryAfterMs } from '../retry.js';
 import { RotatedFile } from './rotated-file.js';
 import { BatchDocuments } from './writer.js';
@@ -335,6 +335,8 @@ function clientOptions(config: ElasticsearchConfig): ClientOptions {
   for (const server of servers) {
     if (!URL.canParse(server) || !/^https?:$/.test(new URL(server).protocol))
       throw new EndpointError(`${key}.servers has what is no URL; write http://host:9200`);
+    // The client decodes them, and throws what has them in it.
+    userinfoOf(`${key}.servers`, new URL(server));
   }
   if (!NAMESPACE.test(namespace))
     throw new EndpointError(

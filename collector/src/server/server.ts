@@ -87,7 +87,8 @@ export class Server {
     if (parts.tail !== null) {
       const { tail } = parts;
       app.get('/', (_, reply) => this.page(reply));
-      app.get('/watch', (request, reply) => watch(tail, request, reply));
+      // An answer to HEAD would never end.
+      app.get('/watch', { exposeHeadRoute: false }, (request, reply) => watch(tail, request, reply));
     }
     app.get('/metrics', async (_, reply) => {
       reply.type(PROMETHEUS);
