@@ -112,10 +112,18 @@ const draw = () => {
   tell();
 };
 const later = () => { if (!drawn) { drawn = true; setTimeout(draw, 200); } };
-const source = new EventSource('watch');
-source.onopen = () => { connected = true; tell(); };
-source.onerror = () => { connected = false; tell(); };
-source.onmessage = (message) => {
+const connect = () => {
+  const source = new EventSource('watch');
+  source.onopen = () => { connected = true; tell(); };
+  source.onmessage = take;
+  source.onerror = () => {
+    connected = false;
+    tell();
+    // It tries again itself, but not after an answer such as 502 or 503.
+    if (source.readyState === EventSource.CLOSED) setTimeout(connect, 3000);
+  };
+};
+const take = (message) => {
   const d = JSON.parse(message.data);
   if (recent.has(d.event.id)) return;
   recent.add(d.event.id);
@@ -130,4 +138,5 @@ source.onmessage = (message) => {
   if (queue.length > 4 * MAX_ROWS) queue = queue.slice(-MAX_ROWS);
   later();
 };
+connect();
 `;

@@ -50,6 +50,26 @@ describe('an address', () => {
   }
 });
 
+describe('administration without a token', () => {
+  const administered = server('127.0.0.1:0');
+  before(() => administered.listen());
+  after(() => administered.close());
+  for (const [who, headers, status] of [
+    ['a program', {}, 200],
+    ['a page of another site', { origin: 'http://evil.test', 'sec-fetch-site': 'cross-site' }, 403],
+    ['another site by a browser that says little', { origin: 'null' }, 403],
+  ] as const) {
+    it(`answers ${status} to ${who}`, async () => {
+      const [{ port }] = administered.addresses;
+      const response = await fetch(`http://127.0.0.1:${port}/-/logger?level=error`, {
+        method: 'POST',
+        headers,
+      });
+      assert.equal(response.status, status);
+    });
+  }
+});
+
 describe('/watch', () => {
   const watched = server('127.0.0.1:0');
   before(() => watched.listen());
@@ -65,10 +85,39 @@ describe('/watch', () => {
       await reader.cancel();
     });
   }
+
+  it('is for so many only as there is memory for the slowest of them', async () => {
+    const { port } = watched.addresses[0];
+    const watch = () => fetch(`http://127.0.0.1:${port}/watch`);
+    const open: Response[] = [];
+    for (;;) {
+      const response = await watch();
+      if (response.status !== 200) {
+        assert.equal(response.status, 503);
+        assert.equal(response.headers.get('retry-after'), '10');
+        assert.equal(await response.text(), 'too many follow already; try again later\n');
+        break;
+      }
+      open.push(response);
+    }
+    assert.equal(open.length, 50);
+    await open.pop()!.body!.cancel();
+    // Its end is heard a moment later.
+    for (let tries = 0; ; tries++) {
+      const response = await watch();
+      await response.body!.cancel();
+      if (response.status === 200) break;
+      assert.ok(tries < 100);
+      await sleep(20);
+    }
+    for (const response of open) await response.body!.cancel();
+  });
 });
 
 /** An EventSource, whose events the test makes. */
-type Source = Record<'onopen' | 'onerror' | 'onmessage', (message?: { data: string }) => void>;
+type Source = Record<'onopen' | 'onerror' | 'onmessage', (message?: { data: string }) => void> & {
+  readyState: number;
+};
 
 /** The script of the page in a document that shows nothing. */
 function openPage() {
@@ -84,7 +133,7 @@ function openPage() {
     dataset: {},
     insertCell: () => ({}),
   });
-  let source: Source | undefined;
+  const sources: Source[] = [];
   const script = /<script nonce="n">([\s\S]*)<\/script>/.exec(page('n'))![1];
   runInNewContext(script, {
     document: {
@@ -95,15 +144,17 @@ function openPage() {
       createElement: element,
     },
     EventSource: class {
+      static CLOSED = 2;
+      readyState = 1;
       constructor() {
-        source = this as unknown as Source;
+        sources.push(this as unknown as Source);
       }
     },
     Option: class {},
     // Drawn at once.
     setTimeout: (draw: () => void) => draw(),
   });
-  return { source: source!, state: () => elements.get('state')!.textContent };
+  return { sources, state: () => elements.get('state')!.textContent };
 }
 
 describe('the page', () => {
@@ -112,7 +163,8 @@ describe('the page', () => {
   });
 
   it('says whether it is connected, and counts once what it is given again', () => {
-    const { source, state } = openPage();
+    const { sources, state } = openPage();
+    const [source] = sources;
     source.onopen();
     assert.equal(state(), 'watching; nothing seen yet');
     source.onmessage(document('a'));
@@ -124,5 +176,13 @@ describe('the page', () => {
     assert.equal(state(), '2 roundtrips');
     for (const id of ['a', 'b', 'c']) source.onmessage(document(id));
     assert.equal(state(), '3 roundtrips');
+  });
+  it('connects again after an answer with which the browser gives up', () => {
+    const { sources } = openPage();
+    sources[0].onerror();
+    assert.equal(sources.length, 1);
+    sources[0].readyState = 2;
+    sources[0].onerror();
+    assert.equal(sources.length, 2);
   });
 });

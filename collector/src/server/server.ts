@@ -166,7 +166,7 @@ export class Server {
 
   private mayAdminister(request: FastifyRequest): boolean {
     const { token } = this.config;
-    if (token === '') return isLoopback(this.host);
+    if (token === '') return isLoopback(this.host) && !isFromElsewhere(request);
     const given = Buffer.from(request.headers.authorization ?? '');
     const wanted = Buffer.from(`Bearer ${token}`);
     return given.length === wanted.length && timingSafeEqual(given, wanted);
@@ -194,6 +194,10 @@ function watch(tail: Tail, request: FastifyRequest, reply: FastifyReply): void {
   const { filter = '' } = query;
   if (Number.isNaN(left) || left <= 0 || Number.isNaN(seconds) || seconds < 0) {
     reply.code(400).type(TEXT).send('max_message is a number above 0, timeout is in seconds\n');
+    return;
+  }
+  if (tail.isFull) {
+    reply.code(503).header('retry-after', '10').type(TEXT).send('too many follow already; try again later\n');
     return;
   }
   reply.hijack();
@@ -240,6 +244,12 @@ function parseAddress(address: string): [host: string, port: number] {
     throw new ServerError(`server.address '${address}' is not host:port; write 127.0.0.1:9091 or [::1]:9091`);
   }
   return [match[1] || match[2] || '127.0.0.1', port];
+}
+
+/** A browser on this host asks for a page of another site, which is no administrator (Fetch Metadata, section 2). */
+function isFromElsewhere({ headers }: FastifyRequest): boolean {
+  const site = headers['sec-fetch-site'];
+  return headers.origin === undefined ? site === 'cross-site' : site !== 'same-origin';
 }
 
 function isLoopback(host: string): boolean {
