@@ -30,6 +30,8 @@ const COLLECTOR: readonly Role[] = ['collector'];
 
 /** The kernel wants less than 2 GiB. */
 const MAX_RING_MEBIBYTES = 2047;
+/** As bytes still a whole number in JSON. */
+const MAX_STREAM_MEGABYTES = 2 ** 33 - 1;
 const TEN_YEARS_MS = 10 * 365 * 86_400_000;
 
 export interface Key {
@@ -165,7 +167,7 @@ export const KEYS: readonly Key[] = [
   ),
   key(
     'nats.maxMegabytes',
-    whole(1),
+    whole(1, MAX_STREAM_MEGABYTES),
     10_240,
     BOTH,
     'Largest size of a new stream; then the oldest batches go.',

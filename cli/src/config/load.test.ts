@@ -120,6 +120,11 @@ describe('a configuration file', () => {
       /line 1: sniffer\.protocols\.rules.*'htpp' is no protocol/,
     ],
     ['a value for a group', 'server: yes\n', /line 1: server holds further keys/],
+    [
+      'a stream larger than numbers are',
+      'nats.maxMegabytes: 8589934592\n',
+      /line 1: nats\.maxMegabytes: write a whole number from 1 to 8589934591, not 8589934592$/,
+    ],
     ['broken YAML', 'a:\n b: c: d\n', /line 2: this is not YAML: /],
     ['what holds itself', 'processor: &a [*a]\n', /line 1: processor\[0\]: write .*, not what holds itself$/],
     [
