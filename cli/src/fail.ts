@@ -19,11 +19,20 @@ const FOR_USERS = new Set([
   'PublishError',
 ]);
 
-/** A word to whoever sits at the terminal; that nobody does any more, or the disk is full, ends nothing. */
+let isFollowed = false;
+
+/** A word to whoever sits at the terminal. */
 export function say(message: string): void {
-  if (process.stderr.listenerCount('error') === 0) process.stderr.on('error', () => {});
+  tell(`packetd: ${message}`);
+}
+
+/** A line on standard error; that nobody reads it any more, or the disk is full, ends nothing. */
+export function tell(line: string): void {
+  // What it says of a write comes later, as an event.
+  if (!isFollowed) process.stderr.on('error', () => {});
+  isFollowed = true;
   try {
-    process.stderr.write(`packetd: ${message}\n`);
+    process.stderr.write(`${line}\n`);
   } catch {
     // There is nobody else to tell.
   }

@@ -4,7 +4,7 @@ import { setFlagsFromString } from 'node:v8';
 import { Count, type Ledger } from '@packetd/sensor/ledger';
 import { parseRule, type Rule } from '@packetd/sensor/rules';
 import { END_SIGNALS } from './end.js';
-import { say, UserError } from './fail.js';
+import { say, tell, UserError } from './fail.js';
 import { makeOutput, type Printer } from './output/printer.js';
 
 export interface WatchOptions {
@@ -69,7 +69,7 @@ export async function watch(options: WatchOptions): Promise<void> {
   if (unwritten > 0) say(`${unwritten} roundtrips were not printed, as standard output was not read`);
   const dropped = ledger.get(Count.recordsDropped);
   if (dropped > 0) say(`${dropped} roundtrips were dropped, as they came faster than they were printed`);
-  if (options.stats) process.stderr.write(`${JSON.stringify(ledger.report())}\n`);
+  if (options.stats) tell(JSON.stringify(ledger.report()));
   process.exit(0);
 }
 

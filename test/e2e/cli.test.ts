@@ -245,6 +245,20 @@ describe('packetd up on a file', () => {
     });
   }
 
+  it('goes on when nobody can be told anything', async () => {
+    const full = openSync('/dev/full', 'w');
+    const documents = join(directory, 'told-nobody.ndjson');
+    const config = configuration(
+      `sniffer.file: ${file}\nserver.enabled: false\nexporter.roundtrips: { enabled: true, filename: ${documents} }`,
+    );
+    const child = spawn(process.execPath, [PACKETD, 'up', '--config', config], {
+      stdio: ['ignore', full, full],
+    });
+    closeSync(full);
+    assert.deepEqual(await once(child, 'exit'), [0, null]);
+    assert.equal(readFileSync(documents, 'utf8').split('\n').length - 1, 2000);
+  });
+
   it('ends though nobody reads its documents, and counts them', async () => {
     const child = spawn(process.execPath, [PACKETD, 'up', '--config', config(true)], {
       stdio: ['ignore', 'pipe', 'pipe'],
