@@ -1,5 +1,6 @@
 /** The connection to NATS, as the configuration describes it. */
 import { readFileSync } from 'node:fs';
+import { isIPv6 } from 'node:net';
 import {
   type Authenticator,
   connect,
@@ -34,6 +35,7 @@ export class NatsLink {
     const text = (key: string) => config.get<string>(`nats.${key}`);
     refuseContradictions(text);
     const servers = config.get<string[]>('nats.servers').map(parseServer);
+    if (servers.length === 0) throw new UserError('nats.servers is empty; write [nats://127.0.0.1:4222]');
     const { user, password } = servers.find((server) => server.user !== '') ?? { user: '', password: '' };
     const login =
       text('user') === '' ? { user, pass: password } : { user: text('user'), pass: text('password') };
@@ -144,11 +146,16 @@ function reasonOf({ message }: Error): string {
  */
 export function parseServer(server: string): { address: string; user: string; password: string } {
   const userinfo = /^((?:[a-z]+:)?\/\/)?(.*)@/is.exec(server);
-  if (userinfo === null) return { address: server, user: '', password: '' };
+  const address = userinfo === null ? server : (userinfo[1] ?? '') + server.slice(userinfo[0].length);
+  const host = address.replace(/^(?:(?:nats|tls):)?\/\//i, '');
+  // Any other scheme is no host with a port.
+  if (!isIPv6(host) && !(/^[^/]+\/?$/.test(host) && URL.canParse(`nats://${host}`)))
+    throw new UserError('nats.servers has what is no NATS server; write nats://host:4222 or tls://host:4222');
+  if (userinfo === null) return { address, user: '', password: '' };
   const [, name, password = ''] = /^([^:]*):?(.*)$/s.exec(userinfo[2])!;
   try {
     return {
-      address: (userinfo[1] ?? '') + server.slice(userinfo[0].length),
+      address,
       user: decodeURIComponent(name),
       password: decodeURIComponent(password),
     };

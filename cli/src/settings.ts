@@ -5,6 +5,7 @@ import type { ServerConfig } from '@packetd/collector/server/server';
 import type { LiveOptions } from '@packetd/sensor/live';
 import type { Rule } from '@packetd/sensor/rules';
 import type { Config } from './config/load.js';
+import { UserError } from './fail.js';
 
 const NANOS_PER_MS = 1e6;
 const MEGABYTE = 1e6;
@@ -106,6 +107,11 @@ function documentsConfig(config: Config): Pick<CollectorConfig, 'elasticsearch' 
   const elastic = (key: string) => config.get<string>(`exporter.roundtrips.elasticsearch.${key}`);
   const servers = config.get<string[]>('exporter.roundtrips.elasticsearch.servers');
   const path = config.get<string>('exporter.roundtrips.filename');
+  if (servers.length === 0 && path === '' && !config.get<boolean>('exporter.roundtrips.console')) {
+    throw new UserError(
+      'exporter.roundtrips is enabled and leads nowhere; set its console, filename or elasticsearch.servers, or disable it',
+    );
+  }
   return {
     elasticsearch:
       servers.length === 0

@@ -15,7 +15,7 @@ import type { BatchOutput } from '@packetd/sensor/protocols/records';
 import { BatchCompleter, makeIdentity } from '@packetd/sensor/publish/identity';
 import { type Config, loadConfig } from './config/load.js';
 import { END_SIGNALS, waitForEnd } from './end.js';
-import { fail, UserError } from './fail.js';
+import { fail, say, UserError } from './fail.js';
 import { ledgerMetrics } from './ledger-metrics.js';
 import { type LeveledLog, makeLog } from './log.js';
 import { textLines } from './output/text.js';
@@ -40,7 +40,6 @@ export async function up(options: UpOptions): Promise<void> {
   const config = loadConfig(options.config, process.env, overrides);
   const file = config.get<string>('sniffer.file');
   refuseContradictions(options, file);
-  const say = (message: string) => process.stderr.write(`packetd: ${message}\n`);
   const log = makeLog(config);
   const collector = new Collector(collectorConfig(config), log);
   const tail = new Tail();
@@ -84,14 +83,14 @@ export async function up(options: UpOptions): Promise<void> {
   } catch (error) {
     if (!(options.demo && error instanceof CaptureError && error.code === 'NO_PERMISSION')) throw error;
     say(`${error.message}; replaying a bundled capture instead`);
-    await replay(demoCapture(), config, output, say, (now) => {
+    await replay(demoCapture(), config, output, (now) => {
       ledger = () => now;
     });
     await finish();
     return;
   }
   if (capture === null) {
-    await replay(file, config, output, say, (now) => {
+    await replay(file, config, output, (now) => {
       ledger = () => now;
     });
     await finish();
@@ -204,7 +203,6 @@ async function replay(
   path: string,
   config: Config,
   output: BatchOutput,
-  warn: (message: string) => void,
   begun: (ledger: Ledger) => void,
 ): Promise<void> {
   const { decodeFile } = await import('@packetd/sensor/offline');
@@ -213,5 +211,12 @@ async function replay(
   const ledger = new Ledger(PROTOCOL_NAMES);
   begun(ledger);
   const { rules, ipVersion, layer4 } = liveOptions(config);
-  await decodeFile(path, output, { rules, ipVersion, layer4, decoder: decoderOptions(config), warn, ledger });
+  await decodeFile(path, output, {
+    rules,
+    ipVersion,
+    layer4,
+    decoder: decoderOptions(config),
+    warn: say,
+    ledger,
+  });
 }

@@ -4,7 +4,7 @@ import { setFlagsFromString } from 'node:v8';
 import { Count, type Ledger } from '@packetd/sensor/ledger';
 import { parseRule, type Rule } from '@packetd/sensor/rules';
 import { END_SIGNALS } from './end.js';
-import { UserError } from './fail.js';
+import { say, tell, UserError } from './fail.js';
 import { makeOutput, type Printer } from './output/printer.js';
 
 export interface WatchOptions {
@@ -49,23 +49,27 @@ export async function watch(options: WatchOptions): Promise<void> {
   // Once: a second signal ends it at once.
   for (const signal of END_SIGNALS) process.once(signal, endBy(LINGER_MS));
   const timer = durationMs > 0 ? setTimeout(endBy(Number.POSITIVE_INFINITY), durationMs) : null;
-  const warn = (message: string) => process.stderr.write(`packetd: ${message}\n`);
   const ipVersion = options.ipv === 'v4' ? 4 : options.ipv === 'v6' ? 6 : 0;
   let ledger: Ledger;
   if (options.pcapFile !== undefined) {
     const { decodeFile } = await import('@packetd/sensor/offline');
     // Connections that are over leave garbage that is old: without this it may become thrice what is alive.
     setFlagsFromString('--heap-growing-percent=20');
-    ledger = await decodeFile(options.pcapFile, printer, { rules, ipVersion, warn, signal: stop.signal });
+    ledger = await decodeFile(options.pcapFile, printer, {
+      rules,
+      ipVersion,
+      warn: say,
+      signal: stop.signal,
+    });
   } else {
-    ledger = await live(options, rules, ipVersion, printer, warn, stop.signal);
+    ledger = await live(options, rules, ipVersion, printer, stop.signal);
   }
   if (timer !== null) clearTimeout(timer);
   const unwritten = await printer.close();
-  if (unwritten > 0) warn(`${unwritten} roundtrips were not printed, as standard output was not read`);
+  if (unwritten > 0) say(`${unwritten} roundtrips were not printed, as standard output was not read`);
   const dropped = ledger.get(Count.recordsDropped);
-  if (dropped > 0) warn(`${dropped} roundtrips were dropped, as they came faster than they were printed`);
-  if (options.stats) process.stderr.write(`${JSON.stringify(ledger.report())}\n`);
+  if (dropped > 0) say(`${dropped} roundtrips were dropped, as they came faster than they were printed`);
+  if (options.stats) tell(JSON.stringify(ledger.report()));
   process.exit(0);
 }
 
@@ -74,7 +78,6 @@ async function live(
   rules: Rule[] | null,
   ipVersion: number,
   printer: Printer,
-  warn: (message: string) => void,
   signal: AbortSignal,
 ): Promise<Ledger> {
   const { LiveCapture } = await import('@packetd/sensor/live');
@@ -90,11 +93,11 @@ async function live(
       skipOwn: !options.own,
     },
     printer,
-    warn,
+    say,
   );
   await capture.start();
   const names = capture.interfaces.map((i) => i.name).join(', ');
-  warn(`watching ${names}${rules === null ? ', all protocols' : ''}; Ctrl-C ends`);
+  say(`watching ${names}${rules === null ? ', all protocols' : ''}; Ctrl-C ends`);
   await new Promise<void>((resolve, reject) => {
     if (signal.aborted) resolve();
     signal.addEventListener('abort', () => resolve());

@@ -34,10 +34,13 @@ export class Collector {
       outputs.push(documents);
       this.backends.push(documents);
     }
+    const lines: LinesOutput[] = [];
     if (config.file !== null) {
-      outputs.push(LinesOutput.file(config.file.path, config.file.maxBytes, config.file.backups));
+      lines.push(LinesOutput.file(config.file.path, config.file.maxBytes, config.file.backups, log));
     }
-    if (config.console) outputs.push(LinesOutput.console());
+    if (config.console) lines.push(LinesOutput.console(log));
+    outputs.push(...lines);
+    this.backends.push(...lines);
     this.outputs = outputs;
     // So that the first loss is an increase.
     for (const { name: output } of outputs)

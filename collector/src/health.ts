@@ -27,6 +27,11 @@ export const health = {
     labelNames: ['output'],
     registers,
   }),
+  deadLettersLost: new Counter({
+    name: 'packetd_dead_letters_lost_total',
+    help: 'Refused documents that could not be written to the dead-letter file.',
+    registers,
+  }),
   open: new Gauge({
     name: 'packetd_output_open_batches',
     help: 'Batches given to an output and not yet accepted by its backend.',

@@ -1,6 +1,6 @@
 /** Whatever an output or a source leaves out is counted at /metrics. */
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
@@ -52,9 +52,35 @@ const BROKEN = new Batch(
     ...[RoundTripBatchTag.sensor, 0],
   ),
 );
+test('documents as lines wait for a file that cannot be written, and are in it once', async () => {
+  const path = join(directory, 'waits.ndjson');
+  const log = new Lines();
+  // Smaller than a batch, so that the second one rotates.
+  const output = LinesOutput.file(path, 10, 1, log);
+  await output.write(batchOf([httpRecord()]));
+  mkdirSync(`${path}.1`);
+  let accepted = false;
+  const grown = await growth([() => records('file', 'written')], async () => {
+    const write = output.write(batchOf([httpRecord(), httpRecord()])).then(() => {
+      accepted = true;
+    });
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    assert.ok(!accepted);
+    assert.ok(!output.reachable);
+    assert.match(log.lines[0], /^documents cannot be written; trying again .*waits\.ndjson \(E/);
+    rmdirSync(`${path}.1`);
+    await write;
+  });
+  assert.deepEqual(grown, [2]);
+  assert.ok(output.reachable);
+  await output.close();
+  assert.equal(readFileSync(`${path}.1`, 'utf8').split('\n').length, 2);
+  assert.equal(readFileSync(path, 'utf8').split('\n').length, 3);
+});
+
 test('documents as lines', async () => {
   const path = join(directory, 'lines.ndjson');
-  const output = LinesOutput.file(path, 1e6, 1);
+  const output = LinesOutput.file(path, 1e6, 1, new Lines());
   const grown = await growth(
     [() => records('file', 'written'), () => records('file', 'unreadable')],
     async () => {

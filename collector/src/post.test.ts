@@ -117,6 +117,32 @@ test('a header that cannot be is refused at start, without its value', () => {
   assert.throws(() => new GrpcSender('exporter.traces', 'http://h:1', 1000, headers, ''), refused);
 });
 
+test('a password of a URL that is not encoded is refused at start, without its value', () => {
+  assert.throws(() => new Poster('exporter.metrics', 'http://u:S3cr%t@h/', {}, '', 1000), {
+    name: 'CollectorError',
+    message: 'exporter.metrics.endpoint: user and password of a URL are percent-encoded; write %25 for %',
+  });
+});
+
+test('of an answer without measure little is kept', async () => {
+  const megabyte = Buffer.alloc(1 << 20, 'x');
+  const endless = createServer((_, response) => {
+    response.write('begun ');
+    for (let i = 0; i < 40; i++) response.write(megabyte);
+    response.end();
+  }).listen(0, '127.0.0.1');
+  await once(endless, 'listening');
+  const { port } = endless.address() as AddressInfo;
+  const poster = new Poster('exporter.metrics', `http://127.0.0.1:${port}/`, {}, '', 10_000);
+  const { status, body } = await poster.post(EMPTY, NEVER);
+  assert.equal(status, 200);
+  assert.match(Buffer.from(body.subarray(0, 6)).toString(), /^begun $/);
+  assert.ok(body.length <= 2 << 20, `${body.length} bytes`);
+  poster.close();
+  endless.closeAllConnections();
+  endless.close();
+});
+
 test('says why there was no answer', async () => {
   const silent = createServer(() => {}).listen(0, '127.0.0.1');
   await once(silent, 'listening');

@@ -1,4 +1,5 @@
 /** POST of a body to one endpoint, as remote write and OTLP/HTTP do it. */
+import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import {
   Agent as HttpAgent,
@@ -13,6 +14,9 @@ import { retryAfterMs } from './retry.js';
 export class EndpointError extends Error {
   override readonly name = 'CollectorError';
 }
+
+/** From here on nothing of an answer is kept, whatever the server sends. */
+const MAX_ANSWER_BYTES = 1 << 20;
 
 export interface Answer {
   readonly status: number;
@@ -45,7 +49,7 @@ export class Poster {
     const given: Record<string, string> = { 'user-agent': 'packetd' };
     for (const [name, value] of Object.entries(headers)) given[name.toLowerCase()] = value;
     if (url.username !== '') {
-      const userinfo = `${decodeURIComponent(url.username)}:${decodeURIComponent(url.password)}`;
+      const userinfo = userinfoOf(`${key}.endpoint`, url).join(':');
       given.authorization = `Basic ${Buffer.from(userinfo).toString('base64')}`;
       url.username = '';
       url.password = '';
@@ -60,11 +64,12 @@ export class Poster {
       }
     }
     const secure = url.protocol === 'https:';
+    const authority = ca === '' ? {} : { ca: readCa(`${key}.ca`, ca) };
     this.url = url;
     this.headers = given;
     this.request = secure ? httpsRequest : httpRequest;
     this.agent = secure
-      ? new HttpsAgent({ keepAlive: true, ...(ca === '' ? {} : { ca: readCa(`${key}.ca`, ca) }) })
+      ? new HttpsAgent({ keepAlive: true, ...authority })
       : new HttpAgent({ keepAlive: true });
   }
 
@@ -80,7 +85,12 @@ export class Poster {
       };
       const request = this.request(this.url, options, (response) => {
         const pieces: Buffer[] = [];
-        response.on('data', (piece: Buffer) => pieces.push(piece));
+        let length = 0;
+        // The rest is read, and left out: what is wanted of an answer is at its beginning.
+        response.on('data', (piece: Buffer) => {
+          if (length < MAX_ANSWER_BYTES) pieces.push(piece);
+          length += piece.length;
+        });
         response.on('error', fail);
         response.on('end', () => {
           clearTimeout(timer);
@@ -110,11 +120,28 @@ export class Poster {
   }
 }
 
+/** User and password of a URL, decoded; empty where it has none. Throws EndpointError. */
+export function userinfoOf(key: string, { username, password }: URL): [user: string, password: string] {
+  try {
+    return [decodeURIComponent(username), decodeURIComponent(password)];
+  } catch {
+    throw new EndpointError(`${key}: user and password of a URL are percent-encoded; write %25 for %`);
+  }
+}
+
 /** Throws EndpointError. */
 export function readCa(key: string, path: string): Buffer {
+  let pem: Buffer;
   try {
-    return readFileSync(path);
+    pem = readFileSync(path);
   } catch (error) {
     throw new EndpointError(`${key}: cannot read ${path} (${(error as NodeJS.ErrnoException).code})`);
   }
+  try {
+    new X509Certificate(pem);
+  } catch {
+    // Node would take it, and trust nobody.
+    throw new EndpointError(`${key}: ${path} holds no certificate; it is to be PEM`);
+  }
+  return pem;
 }

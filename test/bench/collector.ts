@@ -52,7 +52,7 @@ async function output(name: string, port: number): Promise<Output> {
         log,
       );
     default:
-      return LinesOutput.file('/dev/null', Number.MAX_SAFE_INTEGER, 0);
+      return LinesOutput.file('/dev/null', Number.MAX_SAFE_INTEGER, 0, log);
   }
 }
 

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { closeSync, mkdtempSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
@@ -141,6 +141,27 @@ describe('packetd watch', () => {
     });
   }
 
+  for (const command of [
+    `watch --pcap-file ${capture}`,
+    `watch --pcap-file ${capture} --json`,
+    'config',
+    'ifaces --json',
+  ]) {
+    it(`says that standard output has no room: ${command.split(' ')[0]}`, async () => {
+      const full = openSync('/dev/full', 'w');
+      const child = spawn(process.execPath, [PACKETD, ...command.split(' ')], {
+        stdio: ['ignore', full, 'pipe'],
+      });
+      const exited = once(child, 'exit');
+      closeSync(full);
+      assert.equal(
+        await text(child.stderr!),
+        'packetd: standard output cannot be written (ENOSPC); make room there, or write elsewhere\n',
+      );
+      assert.deepEqual(await exited, [1, null]);
+    });
+  }
+
   it('waits for a reader that is slow', async () => {
     const out = execFileSync('sh', [
       '-c',
@@ -224,6 +245,20 @@ describe('packetd up on a file', () => {
     });
   }
 
+  it('goes on when nobody can be told anything', async () => {
+    const full = openSync('/dev/full', 'w');
+    const documents = join(directory, 'told-nobody.ndjson');
+    const config = configuration(
+      `sniffer.file: ${file}\nserver.enabled: false\nexporter.roundtrips: { enabled: true, filename: ${documents} }`,
+    );
+    const child = spawn(process.execPath, [PACKETD, 'up', '--config', config], {
+      stdio: ['ignore', full, full],
+    });
+    closeSync(full);
+    assert.deepEqual(await once(child, 'exit'), [0, null]);
+    assert.equal(readFileSync(documents, 'utf8').split('\n').length - 1, 2000);
+  });
+
   it('ends though nobody reads its documents, and counts them', async () => {
     const child = spawn(process.execPath, [PACKETD, 'up', '--config', config(true)], {
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -256,6 +291,31 @@ describe('a mistake is told in one sentence', () => {
       ['up', '--demo', '--config', fileConfig],
       /option --demo is for.*sniffer\.file/,
     ],
+    ['no server', ['agent', '--config', configuration('nats.servers: []')], /nats\.servers is empty; write/],
+    ...['http://a:4222', 'nats://a:99999', 'nats://u:p@a b', 'a:b'].map(
+      (server): [string, string[], RegExp] => [
+        `a server that is none: ${server}`,
+        ['collector', '--config', configuration(`nats.servers: ['${server}']`)],
+        /^packetd: nats\.servers has what is no NATS server; write nats:\/\/host:4222 or tls:\/\/host:4222\n$/,
+      ],
+    ),
+    [
+      'documents that lead nowhere',
+      ['up', '--config', configuration('exporter.roundtrips.enabled: true')],
+      /exporter\.roundtrips is enabled and leads nowhere; set its console, filename/,
+    ],
+    ...['metrics', 'traces'].flatMap((name) =>
+      (
+        [
+          ['/nowhere.pem', /\.ca: cannot read \/nowhere\.pem \(ENOENT\)/],
+          ['/etc/hostname', /\.ca: \/etc\/hostname holds no certificate; it is to be PEM/],
+        ] as const
+      ).map(([path, expected]): [string, string[], RegExp] => [
+        `a CA that is none for ${name}: ${path}`,
+        ['up', '--config', configuration(`exporter.${name}: { enabled: true, ca: ${path} }`)],
+        expected,
+      ]),
+    ),
     [
       'two ways to log in',
       ['agent', '--config', configuration('nats: { user: a, password: b, token: c }')],
@@ -281,6 +341,11 @@ describe('a mistake is told in one sentence', () => {
       'a log that cannot be written',
       ['up', '--config', configuration('logger.filename: /dev/null/log')],
       /logger\.filename: cannot write '\/dev\/null\/log' \(E/,
+    ],
+    [
+      'a disk without room for documents',
+      ['watch', '--pcap-file', capture, '--output', 'none', '--roundtrips.file', '/dev/full'],
+      /cannot write \/dev\/full \(ENOSPC\); make room there$/m,
     ],
     ['a missing interface', ['watch', '--ifaces', 'nothere0'], /nothere0/],
     ['a bad duration', ['watch', '--duration', 'soon', '--pcap-file', capture], /duration 'soon'/],

@@ -14,6 +14,7 @@ import {
   rules,
   secret,
   share,
+  streamName,
   text,
   texts,
   whole,
@@ -29,6 +30,8 @@ const COLLECTOR: readonly Role[] = ['collector'];
 
 /** The kernel wants less than 2 GiB. */
 const MAX_RING_MEBIBYTES = 2047;
+/** As bytes still a whole number in JSON. */
+const MAX_STREAM_MEGABYTES = 2 ** 33 - 1;
 const TEN_YEARS_MS = 10 * 365 * 86_400_000;
 
 export interface Key {
@@ -139,7 +142,7 @@ export const KEYS: readonly Key[] = [
   key('controller.decoder.multicastDns', flag, false, AGENT, 'Decode mDNS and LLMNR too.'),
 
   key('nats.servers', texts, ['nats://127.0.0.1:4222'], BOTH, 'NATS servers with JetStream.'),
-  key('nats.stream', text, 'PACKETD', BOTH, 'JetStream stream; made when it is not there.'),
+  key('nats.stream', streamName, 'PACKETD', BOTH, 'JetStream stream; made when it is not there.'),
   key('nats.user', text, '', BOTH, 'User, with nats.password.'),
   key('nats.password', secret, '', BOTH, 'Password of the user.', true),
   key('nats.token', secret, '', BOTH, 'Token, instead of user and password.', true),
@@ -164,7 +167,7 @@ export const KEYS: readonly Key[] = [
   ),
   key(
     'nats.maxMegabytes',
-    whole(1),
+    whole(1, MAX_STREAM_MEGABYTES),
     10_240,
     BOTH,
     'Largest size of a new stream; then the oldest batches go.',

@@ -120,7 +120,25 @@ describe('a configuration file', () => {
       /line 1: sniffer\.protocols\.rules.*'htpp' is no protocol/,
     ],
     ['a value for a group', 'server: yes\n', /line 1: server holds further keys/],
+    [
+      'a stream larger than numbers are',
+      'nats.maxMegabytes: 8589934592\n',
+      /line 1: nats\.maxMegabytes: write a whole number from 1 to 8589934591, not 8589934592$/,
+    ],
     ['broken YAML', 'a:\n b: c: d\n', /line 2: this is not YAML: /],
+    ['what holds itself', 'processor: &a [*a]\n', /line 1: processor\[0\]: write .*, not what holds itself$/],
+    [
+      'aliases that hold too much',
+      `nats.servers:\n  - &a [${'x,'.repeat(9)}]\n${['ab', 'bc', 'cd', 'de', 'ef']
+        .map(([from, to]) => `  - &${to} [${`*${from},`.repeat(9)}]\n`)
+        .join('')}`,
+      /line 1: nats\.servers: its aliases hold too much; write it out$/,
+    ],
+    ...['', 'a b', 'a.b', 'a/b', '>'].map((name): [string, string, RegExp] => [
+      `a stream of the name '${name}'`,
+      `nats.stream: '${name}'\n`,
+      /line 1: nats\.stream: write a name without blanks, dots/,
+    ]),
   ];
   for (const [name, text, message] of mistakes) {
     it(`refuses ${name} and says where`, () => {

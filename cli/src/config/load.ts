@@ -122,7 +122,7 @@ function walk(
       throw new ConfigError(`${where}: there is no anchor ${String(pair.value)} above`);
     const known = KEYS.some((key) => key.path === path);
     if (known) {
-      const plain = value === null ? null : (value.toJS(at.document) as unknown);
+      const plain = value === null ? null : plainOf(value, at.document, `${where}: ${path}`);
       // A key without a value is one that was left to its default.
       if (plain === null) continue;
       const before = at.given.get(path);
@@ -140,6 +140,15 @@ function walk(
     } else {
       throw new ConfigError(`${where}: unknown key ${path}; did you mean ${nearest(path)}?`);
     }
+  }
+}
+
+/** Throws ConfigError for aliases of aliases of aliases, which the parser does not write out for ever. */
+function plainOf(node: Node, document: Document.Parsed, where: string): unknown {
+  try {
+    return node.toJS(document);
+  } catch {
+    throw new ConfigError(`${where}: its aliases hold too much; write it out`);
   }
 }
 

@@ -13,13 +13,17 @@ const UNITS = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 } as const;
 /** As a user wrote it; never with the credentials that a URL may have. */
 function show(value: unknown): string {
   const text =
-    typeof value === 'string'
-      ? `'${value}'`
-      : typeof value === 'object'
-        ? JSON.stringify(value)
-        : String(value);
+    typeof value === 'string' ? `'${value}'` : typeof value === 'object' ? json(value) : String(value);
   const masked = text.replace(/\/\/[^/@\s]*@/g, '//…@');
   return masked.length > MAX_SHOWN ? `${masked.slice(0, MAX_SHOWN)}…` : masked;
+}
+
+function json(value: unknown): string {
+  try {
+    return JSON.stringify(value);
+  } catch {
+    return 'what holds itself';
+  }
 }
 
 /** An error that says what to write instead of the value. */
@@ -42,6 +46,11 @@ export function mostTelling({ issues }: z.ZodError): z.core.$ZodIssue {
 export const flag = z.boolean(write('true or false'));
 
 export const text = z.string(write('it as text, in quotes'));
+
+/** Name of a stream, which NATS makes a part of subjects and a directory of (ADR-6). */
+export const streamName = z
+  .string(write('it as text, in quotes'))
+  .regex(/^[^\s.*>/\\]{1,255}$/, write('a name without blanks, dots, *, > and slashes'));
 
 /** Text of which nothing is shown. */
 export const secret = z.string({ error: 'write it as text, in quotes' });

@@ -1,5 +1,5 @@
 /** Standard output of the commands that do not write it themselves, as the printer does. */
-import { fail } from '../fail.js';
+import { fail, stdoutFailure } from '../fail.js';
 
 let followed = false;
 
@@ -9,8 +9,12 @@ export function print(text: string): void {
     followed = true;
     process.stdout.on('error', (error: NodeJS.ErrnoException) => {
       if (error.code === 'EPIPE') process.exit(0);
-      fail(error);
+      fail(stdoutFailure(error.code));
     });
   }
-  process.stdout.write(text);
+  try {
+    process.stdout.write(text);
+  } catch (error) {
+    fail(stdoutFailure((error as NodeJS.ErrnoException).code));
+  }
 }

@@ -7,7 +7,10 @@ export interface Printer extends BatchOutput {
   ready(): Promise<void> | null;
   /** Waits for a slow reader no longer than this, and for one that has stopped hardly at all. */
   hurry(mostMs: number): void;
-  /** Resolves when everything is written, and answers how many records the reader did not take. */
+  /**
+   * Resolves when everything is written, and answers how many records the reader did not take. Rejects with
+   * UserError or FileError where a disk did not take them.
+   */
   close(): Promise<number>;
 }
 
@@ -39,7 +42,13 @@ export async function makeOutput(options: PrinterOptions): Promise<Printer> {
   let left = options.count;
   return {
     batch(bytes, length) {
-      if (left <= 0 || (formats.length === 0 && left === Number.POSITIVE_INFINITY)) return;
+      if (
+        file?.failure ||
+        stdout.failure ||
+        left <= 0 ||
+        (formats.length === 0 && left === Number.POSITIVE_INFINITY)
+      )
+        return;
       eachRecord(bytes, length, RECORD, (start, end) => {
         for (const format of formats) format.record(bytes, start, end);
         if (--left > 0) return true;
@@ -54,6 +63,8 @@ export async function makeOutput(options: PrinterOptions): Promise<Printer> {
       for (const format of formats) format.flush();
       file?.close();
       await stdout.ready();
+      const failure = stdout.failure ?? file?.failure;
+      if (failure) throw failure;
       return stdout.unwritten;
     },
   };
@@ -135,8 +146,28 @@ function recordsFormat(write: Write): Format {
   };
 }
 
-async function rotatedFile(options: PrinterOptions): Promise<{ write: Write; close: () => void }> {
+interface OutputFile {
+  write: Write;
+  close(): void;
+  /** What ended the writing. */
+  failure: Error | null;
+}
+
+async function rotatedFile(options: PrinterOptions): Promise<OutputFile> {
   const { RotatedFile } = await import('@packetd/collector/documents/rotated-file');
   const file = new RotatedFile(options.file!, options.fileMegabytes * 1e6, options.fileBackups);
-  return { write: (bytes, length) => file.write(bytes, length), close: () => file.close() };
+  const output: OutputFile = {
+    write(bytes, length) {
+      if (output.failure !== null) return;
+      try {
+        file.write(bytes, length);
+      } catch (error) {
+        output.failure = error as Error;
+        options.done();
+      }
+    },
+    close: () => file.close(),
+    failure: null,
+  };
+  return output;
 }

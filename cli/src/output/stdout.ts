@@ -5,6 +5,7 @@
  */
 import { writeSync } from 'node:fs';
 import { unblockStdout } from '@packetd/collector/documents/console';
+import { stdoutFailure, type UserError } from '../fail.js';
 
 /** How long a full pipe is waited for without the event loop, and in what steps. */
 const PATIENCE_MS = 20;
@@ -33,10 +34,12 @@ export class StandardOutput {
 
   /** Records that were given and not written, or not whole, because the reader did not take them. */
   unwritten = 0;
+  /** What ended the writing, other than that the reader has closed its end. */
+  failure: UserError | null = null;
 
   /**
    * `recordsAfter` counts the records of what was given to `write` that end behind `at`; `done` is called
-   * when the reader has closed its end.
+   * when the reader has closed its end, or there is a `failure`.
    */
   constructor(
     private readonly recordsAfter: (bytes: Uint8Array, at: number) => number,
@@ -100,11 +103,10 @@ export class StandardOutput {
         this.progressMs = performance.now();
       } catch (error) {
         const { code } = error as NodeJS.ErrnoException;
-        if (code === 'EPIPE') {
+        if (code !== 'EAGAIN') {
+          if (code !== 'EPIPE') this.failure = stdoutFailure(code);
           this.closed = true;
           this.done();
-        } else if (code !== 'EAGAIN') {
-          throw error;
         } else if (waitedMs >= patienceMs) {
           break;
         } else {

@@ -28,7 +28,8 @@ export function textLines(write: (bytes: Uint8Array, length: number) => void) {
   let text = '';
   const encoder = new TextEncoder();
   const decoder = new TextDecoder();
-  const terminal = process.stdout.isTTY === true && process.env.NO_COLOR === undefined;
+  const { NO_COLOR = '', TERM } = process.env;
+  const terminal = process.stdout.isTTY === true && NO_COLOR === '' && TERM !== 'dumb';
   return {
     record(bytes: Uint8Array, start: number, end: number) {
       json.length = 0;
@@ -52,17 +53,14 @@ export function line(d: Shown, columns: number, colours: boolean): string {
   const time = clock(d['@timestamp']);
   const from = endpoint(d.client);
   const to = endpoint(d.server);
-  const outcome = d.http?.response?.status_code ?? d.error?.type ?? d.packetd.status;
+  const outcome = d.http?.response?.status_code ?? printable(d.error?.type ?? d.packetd.status);
   const tail = ` ${outcome} ${duration(d.event.duration ?? 0)} ${size(d.client?.bytes)}/${size(d.server?.bytes)}`;
   const ends = columns >= 120 ? `${from} → ${to}` : `→ ${to}`;
   const head = `${time} ${ends.padEnd(columns >= 120 ? 44 : 18)} ${d.packetd.protocol.padEnd(5)} `;
   const asked = printable([d.packetd.operation, d.packetd.target].filter(Boolean).join(' '));
   const room = Math.max(8, columns - head.length - tail.length);
-  const middle =
-    asked.length > room
-      ? `${asked.slice(0, room - 1)}…`
-      : asked.padEnd(columns >= 120 ? Math.min(room, 40) : room);
-  const whole = `${head}${middle}${tail}`.slice(0, columns);
+  const middle = fit(asked, room, columns >= 120 ? Math.min(room, 40) : room);
+  const whole = fit(`${head}${middle}${tail}`, columns, 0);
   if (!colours) return whole;
   const cut = Math.min(whole.length, head.length + middle.length);
   return `\x1b[2m${whole.slice(0, time.length)}\x1b[0m${whole.slice(time.length, cut)}${COLOURS[d.packetd.status] ?? ''}${whole.slice(cut)}\x1b[0m`;
@@ -92,9 +90,36 @@ function size(bytes = 0): string {
   return `${(bytes / 1e6).toPrecision(3)}MB`;
 }
 
-/** Captured text must not drive the terminal: control characters become their pictures. */
+/** `text` in at least `least` columns, cut where it would take more than `most`. */
+function fit(text: string, most: number, least: number): string {
+  if (NARROW.test(text)) return text.length > most ? `${text.slice(0, most - 1)}…` : text.padEnd(least);
+  let columns = 0;
+  let at = 0;
+  // Where it is cut, should it be too wide.
+  let cut = 0;
+  for (const character of text) {
+    columns += WIDE.test(character) ? 2 : MARK.test(character) ? 0 : 1;
+    if (columns > most) return `${text.slice(0, cut)}…`;
+    at += character.length;
+    if (columns < most) cut = at;
+  }
+  return text + ' '.repeat(Math.max(0, least - columns));
+}
+
+/** As most lines are: a column for each unit. */
+const NARROW = /^[ -\u02ff…→]*$/;
+/** Shown with the character before it. */
+const MARK = /\p{M}/u;
+/** What terminals show in two columns (Unicode Standard Annex #11), in rough ranges. */
+const WIDE =
+  /[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6\u{1f300}-\u{1faff}\u{20000}-\u{3fffd}]/u;
+
+/** Control characters, what has no width, and what turns the direction of writing (Unicode Technical Report #36). */
+const UNPRINTABLE = /[\u0000-\u001f\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/g;
+
+/** Captured text must not drive the terminal, nor look like what it is not: control characters become their pictures. */
 function printable(text: string): string {
-  return text.replace(/[\u0000-\u001f\u007f-\u009f]/g, (c) =>
+  return text.replace(UNPRINTABLE, (c) =>
     c < '\u0020' ? String.fromCharCode(0x2400 + c.charCodeAt(0)) : '\ufffd',
   );
 }

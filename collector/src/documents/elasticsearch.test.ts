@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { gunzipSync } from 'node:zlib';
 import { batchOf, httpRecord, Lines } from '../harness.js';
+import { health } from '../health.js';
 import { ElasticsearchOutput } from './elasticsearch.js';
 
 const directory = mkdtempSync(join(tmpdir(), 'packetd-documents-'));
@@ -118,6 +119,27 @@ test('each document by its own status: 429 again, 409 done, 400 to the dead lett
   assert.equal(dead.document.event.id, `${'01'.repeat(15)}03`);
 });
 
+test('refused documents do not wait for the dead-letter file, nor hold up or end anything', async () => {
+  for (const answer of [
+    items([201, 400, 201]),
+    { status: 400, headers: {}, body: '{"error":{"type":"x"}}' },
+  ]) {
+    const asked: number[] = [];
+    const { server, url } = await elasticsearch((ids) => {
+      asked.push(ids.length);
+      return answer;
+    });
+    const lost = async () => (await health.deadLettersLost.get()).values[0].value;
+    const before = await lost();
+    const documents = output(url, '/dev/full');
+    await documents.write(batchOf(records(3)));
+    await documents.close(1000);
+    server.close();
+    assert.deepEqual(asked, [3]);
+    assert.equal((await lost()) - before, answer.status === 400 ? 3 : 1);
+  }
+});
+
 const PLAIN = {
   servers: ['http://127.0.0.1:1'],
   namespace: 'default',
@@ -130,6 +152,11 @@ const PLAIN = {
 for (const [what, config, says] of [
   ['a server without http', { servers: ['elastic:9200'] }, /servers has what is no URL; write http/],
   ['a secret in what is no URL', { servers: ['u:S3cret@h/'] }, /^(?!.*S3cret)/],
+  [
+    'a password that is not encoded',
+    { servers: ['http://u:S3cr%t@h/'] },
+    /^(?!.*S3cr).*servers: user and password of a URL are percent-encoded; write %25 for %$/,
+  ],
   ['a namespace that no data stream has', { namespace: 'A/b' }, /namespace cannot be 'A\/b'/],
   ['a CA that is not there', { ca: '/nowhere.pem' }, /ca: cannot read \/nowhere.pem \(ENOENT\)/],
 ] as const)

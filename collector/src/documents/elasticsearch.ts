@@ -10,7 +10,7 @@ import { protocolNameOf } from '@packetd/proto/telemetry/protocol-name';
 import { health } from '../health.js';
 import type { Log } from '../log.js';
 import type { Batch, Output } from '../output.js';
-import { EndpointError, readCa } from '../post.js';
+import { EndpointError, readCa, userinfoOf } from '../post.js';
 import { Backoff, ClosedError, pause, retryAfterMs } from '../retry.js';
 import { RotatedFile } from './rotated-file.js';
 import { BatchDocuments } from './writer.js';
@@ -245,14 +245,23 @@ export class ElasticsearchOutput implements Output {
     health.records.inc({ output: NAME, result: 'refused' });
     const reason = `${result.error?.type ?? ''} ${result.error?.reason ?? ''}`.trim();
     this.log.warn('elasticsearch refused a document', { status: result.status, reason });
-    if (this.deadLetter !== null) {
-      const text = Buffer.from(item.bytes).toString('utf8');
-      const [action, document] = text.split('\n');
-      const line = `{"status":${result.status},"reason":${JSON.stringify(reason)},"action":${action},"document":${document}}\n`;
-      const bytes = Buffer.from(line);
-      this.deadLetter.write(bytes, bytes.length);
-    }
+    this.bury(item, result.status, reason);
     item.done();
+  }
+
+  private bury(item: Item, status: number, reason: string): void {
+    if (this.deadLetter === null) return;
+    const text = Buffer.from(item.bytes).toString('utf8');
+    const [action, document] = text.split('\n');
+    const line = `{"status":${status},"reason":${JSON.stringify(reason)},"action":${action},"document":${document}}\n`;
+    const bytes = Buffer.from(line);
+    try {
+      this.deadLetter.write(bytes, bytes.length);
+    } catch (error) {
+      // What Elasticsearch takes must not wait for room for what it refuses.
+      health.deadLettersLost.inc();
+      this.log.error('a refused document is lost', { reason: (error as Error).message });
+    }
   }
 
   /** Templates of the data streams, made before the first document; tried until the server is there. */
@@ -326,6 +335,8 @@ function clientOptions(config: ElasticsearchConfig): ClientOptions {
   for (const server of servers) {
     if (!URL.canParse(server) || !/^https?:$/.test(new URL(server).protocol))
       throw new EndpointError(`${key}.servers has what is no URL; write http://host:9200`);
+    // The client decodes them, and throws what has them in it.
+    userinfoOf(`${key}.servers`, new URL(server));
   }
   if (!NAMESPACE.test(namespace))
     throw new EndpointError(

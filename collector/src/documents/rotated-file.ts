@@ -1,5 +1,14 @@
 /** A file of lines that moves to NAME.1, NAME.2 … when it is full. */
-import { closeSync, fstatSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  fstatSync,
+  ftruncateSync,
+  openSync,
+  renameSync,
+  rmSync,
+  writeSync,
+} from 'node:fs';
 
 /** A file that cannot be written; the message says which and why. */
 export class FileError extends Error {
@@ -32,12 +41,17 @@ export class RotatedFile {
     this.size = fstatSync(fd).size;
   }
 
-  /** Writes whole lines; a piece is never split over two files. */
+  /**
+   * Writes whole lines; a piece is never split over two files. Throws FileError, and may be called again then:
+   * nothing of the piece is in the file.
+   */
   write(bytes: Uint8Array, length: number): void {
-    if (this.rotates && this.size > 0 && this.size + length > this.maxBytes) this.rotate();
-    let at = 0;
-    while (at < length) at += writeSync(this.fd, bytes, at, length - at);
-    this.size += length;
+    try {
+      if (this.isFull(length)) this.rotate();
+      this.append(bytes, length);
+    } catch (error) {
+      throw failure(this.path, error);
+    }
   }
 
   close(): void {
@@ -48,25 +62,56 @@ export class RotatedFile {
     try {
       return openSync(this.path, 'a', 0o640);
     } catch (error) {
-      throw new FileError(
-        `cannot write ${this.path} (${(error as NodeJS.ErrnoException).code}); choose another file`,
-      );
+      throw failure(this.path, error);
     }
   }
 
-  private rotate(): void {
-    closeSync(this.fd);
-    rmSync(`${this.path}.${this.backups}`, { force: true });
-    for (let i = this.backups - 1; i >= 1; i--) {
-      try {
-        renameSync(`${this.path}.${i}`, `${this.path}.${i + 1}`);
-      } catch (error) {
-        if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-      }
-    }
-    if (this.backups > 0) renameSync(this.path, `${this.path}.1`);
-    else rmSync(this.path, { force: true });
-    this.fd = openSync(this.path, 'a', 0o640);
-    this.size = 0;
+  private isFull(length: number): boolean {
+    if (!this.rotates || this.size + length <= this.maxBytes) return false;
+    // Somebody else may have emptied it, as logrotate's copytruncate does.
+    this.size = fstatSync(this.fd).size;
+    return this.size > 0 && this.size + length > this.maxBytes;
   }
+
+  private append(bytes: Uint8Array, length: number): void {
+    let at = 0;
+    try {
+      while (at < length) at += writeSync(this.fd, bytes, at, length - at);
+    } catch (error) {
+      // The rest of a line would spoil the one that comes next.
+      if (at > 0 && this.rotates) ftruncateSync(this.fd, fstatSync(this.fd).size - at);
+      throw error;
+    }
+    this.size += length;
+  }
+
+  /** The file that is written stays open until there is another, so that a failure can be tried again. */
+  private rotate(): void {
+    if (existsSync(this.path)) this.moveAway();
+    const fd = openSync(this.path, 'a', 0o640);
+    closeSync(this.fd);
+    this.fd = fd;
+    this.size = fstatSync(fd).size;
+  }
+
+  private moveAway(): void {
+    const backup = (i: number) => `${this.path}.${i}`;
+    if (this.backups === 0) {
+      rmSync(this.path);
+      return;
+    }
+    // Up to the first name that is free, so that nothing goes for a move that failed before.
+    let last = 1;
+    while (last < this.backups && existsSync(backup(last))) last++;
+    for (let i = last - 1; i >= 1; i--) renameSync(backup(i), backup(i + 1));
+    renameSync(this.path, backup(1));
+  }
+}
+
+const NO_ROOM = new Set(['ENOSPC', 'EDQUOT']);
+
+function failure(path: string, error: unknown): FileError {
+  const { code = '' } = error as NodeJS.ErrnoException;
+  const fix = NO_ROOM.has(code) ? 'make room there' : 'choose another file';
+  return new FileError(`cannot write ${path} (${code}); ${fix}`);
 }

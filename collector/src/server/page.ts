@@ -10,7 +10,7 @@ export function page(nonce: string): string {
 <nav><input id="filter" type="search" placeholder="Show only lines with this text" aria-label="Filter">
 <select id="protocol" aria-label="Protocol"><option value="">all protocols</option></select>
 <button id="pause" type="button" aria-pressed="false">Pause</button></nav></header>
-<main><section><div class="scroll"><table><thead><tr><th>Time<th>Client<th>Server<th>Protocol<th>Request<th>Status<th class="n">ms</tr></thead><tbody id="rows"></tbody></table></div></section>
+<main><section><div class="scroll"><table><thead><tr><th>Time, UTC<th>Client<th>Server<th>Protocol<th>Request<th>Status<th class="n">ms</tr></thead><tbody id="rows"></tbody></table></div></section>
 <section><h2>Services</h2><div class="scroll"><table><thead><tr><th>Client<th>Server<th>Protocol<th class="n">Requests<th class="n">Errors<th class="n">mean ms</tr></thead><tbody id="map"></tbody></table></div></section></main>
 <dialog id="detail"><form method="dialog"><button>Close</button></form><pre id="json"></pre></dialog>
 <script nonce="${nonce}">${SCRIPT}</script>
@@ -42,7 +42,14 @@ const $ = (id) => document.getElementById(id);
 const rows = $('rows'), filter = $('filter'), protocol = $('protocol'), state = $('state'), pause = $('pause'), map = $('map');
 const MAX_ROWS = 500, MAX_EDGES = 200;
 const edges = new Map(), protocols = new Set();
-let seen = 0, paused = false, queue = [], drawn = false;
+// More than the server gives again to whoever connects again.
+const MAX_RECENT = 500;
+const recent = new Set();
+let seen = 0, paused = false, queue = [], drawn = false, connected = false;
+const tell = () => {
+  state.textContent = !connected ? 'connection lost, trying again' : seen === 0 ? 'watching; nothing seen yet' :
+    seen + (seen === 1 ? ' roundtrip' : ' roundtrips');
+};
 const host = (e) => e.address.includes(':') ? '[' + e.address + ']' : e.address;
 const end = (e) => e ? host(e) + ':' + (e.port ?? 0) : '';
 const shown = (row) => (filter.value === '' || row.textContent.toLowerCase().includes(filter.value.toLowerCase())) &&
@@ -102,14 +109,25 @@ const draw = () => {
     });
     return row;
   }));
-  state.textContent = seen + (seen === 1 ? ' roundtrip' : ' roundtrips');
+  tell();
 };
 const later = () => { if (!drawn) { drawn = true; setTimeout(draw, 200); } };
-const source = new EventSource('watch');
-source.onopen = () => { if (seen === 0) state.textContent = 'watching; nothing seen yet'; };
-source.onerror = () => { state.textContent = 'connection lost, trying again'; };
-source.onmessage = (message) => {
+const connect = () => {
+  const source = new EventSource('watch');
+  source.onopen = () => { connected = true; tell(); };
+  source.onmessage = take;
+  source.onerror = () => {
+    connected = false;
+    tell();
+    // It tries again itself, but not after an answer such as 502 or 503.
+    if (source.readyState === EventSource.CLOSED) setTimeout(connect, 3000);
+  };
+};
+const take = (message) => {
   const d = JSON.parse(message.data);
+  if (recent.has(d.event.id)) return;
+  recent.add(d.event.id);
+  if (recent.size > MAX_RECENT) recent.delete(recent.values().next().value);
   seen++;
   if (!protocols.has(d.packetd.protocol)) {
     protocols.add(d.packetd.protocol);
@@ -120,4 +138,5 @@ source.onmessage = (message) => {
   if (queue.length > 4 * MAX_ROWS) queue = queue.slice(-MAX_ROWS);
   later();
 };
+connect();
 `;

@@ -39,6 +39,8 @@ export class ServerError extends Error {
 /** A reader this far behind is cut off. */
 const MAX_BEHIND_BYTES = 4 << 20;
 const MAX_PROFILE_SECONDS = 120;
+/** Longest time of a timer of Node, 24 days; with more it would fire at once. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
 const TEXT = 'text/plain; charset=utf-8';
 const PROMETHEUS = 'text/plain; version=0.0.4; charset=utf-8';
 const OPEN_METRICS = 'application/openmetrics-text; version=1.0.0; charset=utf-8';
@@ -85,7 +87,8 @@ export class Server {
     if (parts.tail !== null) {
       const { tail } = parts;
       app.get('/', (_, reply) => this.page(reply));
-      app.get('/watch', (request, reply) => watch(tail, request, reply));
+      // An answer to HEAD would never end.
+      app.get('/watch', { exposeHeadRoute: false }, (request, reply) => watch(tail, request, reply));
     }
     app.get('/metrics', async (_, reply) => {
       reply.type(PROMETHEUS);
@@ -163,7 +166,7 @@ export class Server {
 
   private mayAdminister(request: FastifyRequest): boolean {
     const { token } = this.config;
-    if (token === '') return isLoopback(this.host);
+    if (token === '') return isLoopback(this.host) && !isFromElsewhere(request);
     const given = Buffer.from(request.headers.authorization ?? '');
     const wanted = Buffer.from(`Bearer ${token}`);
     return given.length === wanted.length && timingSafeEqual(given, wanted);
@@ -191,6 +194,10 @@ function watch(tail: Tail, request: FastifyRequest, reply: FastifyReply): void {
   const { filter = '' } = query;
   if (Number.isNaN(left) || left <= 0 || Number.isNaN(seconds) || seconds < 0) {
     reply.code(400).type(TEXT).send('max_message is a number above 0, timeout is in seconds\n');
+    return;
+  }
+  if (tail.isFull) {
+    reply.code(503).header('retry-after', '10').type(TEXT).send('too many follow already; try again later\n');
     return;
   }
   reply.hijack();
@@ -222,7 +229,7 @@ function watch(tail: Tail, request: FastifyRequest, reply: FastifyReply): void {
     if (--left <= 0) end();
   });
   if (ended) unfollow();
-  const timer = seconds > 0 ? setTimeout(end, seconds * 1000) : null;
+  const timer = seconds > 0 ? setTimeout(end, Math.min(seconds * 1000, MAX_TIMER_MS)) : null;
   response.once('close', () => {
     ended = true;
     unfollow();
@@ -231,13 +238,18 @@ function watch(tail: Tail, request: FastifyRequest, reply: FastifyReply): void {
 }
 
 function parseAddress(address: string): [host: string, port: number] {
-  const colon = address.lastIndexOf(':');
-  const host = address.slice(0, colon).replace(/^\[|\]$/g, '') || '127.0.0.1';
-  const port = Number(address.slice(colon + 1));
-  if (colon < 0 || address.slice(colon + 1) === '' || !Number.isInteger(port) || port < 0 || port > 65_535) {
-    throw new ServerError(`server.address '${address}' is not host:port; write 127.0.0.1:9091`);
+  const match = /^(?:\[([^[\]]*)\]|([^[\]]*)):(\d{1,5})$/.exec(address);
+  const port = Number(match?.[3]);
+  if (match === null || port > 65_535) {
+    throw new ServerError(`server.address '${address}' is not host:port; write 127.0.0.1:9091 or [::1]:9091`);
   }
-  return [host, port];
+  return [match[1] || match[2] || '127.0.0.1', port];
+}
+
+/** A browser on this host asks for a page of another site, which is no administrator (Fetch Metadata, section 2). */
+function isFromElsewhere({ headers }: FastifyRequest): boolean {
+  const site = headers['sec-fetch-site'];
+  return headers.origin === undefined ? site === 'cross-site' : site !== 'same-origin';
 }
 
 function isLoopback(host: string): boolean {

@@ -12,6 +12,7 @@ const KEPT = 100;
 const KEPT_BYTES = 1 << 20;
 /** Documents of one batch that are shown; the page cannot show more in the time of one. */
 const SHOWN = 1000;
+const MAX_FOLLOWERS = 50;
 
 export class Tail {
   /** Called when the first follower comes, and when the last has gone. */
@@ -19,6 +20,12 @@ export class Tail {
   private readonly batches: Batch[] = [];
   private bytes = 0;
   private readonly followers = new Set<Follower>();
+
+  /** What is given to slow ones waits in memory. */
+  get isFull(): boolean {
+    return this.followers.size >= MAX_FOLLOWERS;
+  }
+
   private readonly documents = new BatchDocuments();
   private readonly out = new ByteBuffer(64 << 10);
 

@@ -37,11 +37,10 @@ export class GrpcSender implements Sender {
       throw new EndpointError(`${key}.endpoint is no URL; write http://host:4317`);
     }
     const secure = url.protocol === 'https:';
+    const authority = ca === '' ? null : readCa(`${key}.ca`, ca);
     this.client = new Client(
       `${url.hostname}:${url.port || (secure ? '443' : '4317')}`,
-      secure
-        ? credentials.createSsl(ca === '' ? null : readCa(`${key}.ca`, ca))
-        : credentials.createInsecure(),
+      secure ? credentials.createSsl(authority) : credentials.createInsecure(),
       { 'grpc.default_compression_algorithm': 2, 'grpc.primary_user_agent': 'packetd' },
     );
     for (const [name, value] of Object.entries(headers)) {
