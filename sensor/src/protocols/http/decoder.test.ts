@@ -519,6 +519,18 @@ const CASES: Case[] = [
     expect: ['- - 200 INCOMPLETE', 'GET /a 200 OK'],
   },
   {
+    name: 'only what the server sends is captured: requests are lost before each response',
+    fromStart: false,
+    steps: [s(OK5), lost(0, 30), s(OK0), lost(0, 30), s(OK5)],
+    expect: ['- - 200 INCOMPLETE', '- - 200 INCOMPLETE', '- - 200 INCOMPLETE'],
+  },
+  {
+    name: 'the client was lost only, and is seen in the end',
+    fromStart: false,
+    steps: [s(OK5), lost(0, 30), s(OK0), c(GET), s(OK0), lost(0, 30), s(OK5)],
+    expect: ['- - 200 INCOMPLETE', '- - 200 INCOMPLETE', 'GET /a 200 OK'],
+  },
+  {
     name: 'joined inside a body',
     fromStart: false,
     steps: [s('of something\nHTTP/1.1 is\nold'), c(GET), s(`\n${OK5}`)],

@@ -120,6 +120,9 @@ export class HttpDecoder implements Decoder {
   private pipelining = false;
   /** Bytes of requests are lost, or were before the capture: responses may lack their request. */
   private lossy = false;
+  private clientSeen = false;
+  /** What the server sends seems to be all that is captured. */
+  private oneSided = false;
   /** The server's next response is not known to be the first pending request's. */
   private doubtful = false;
   /** A pipelining client lost bytes: responses are not paired. */
@@ -140,6 +143,10 @@ export class HttpDecoder implements Decoder {
 
   data(input: Input): number {
     const message = input.direction === Direction.CLIENT ? this.client : this.server;
+    if (message.isRequest) {
+      this.clientSeen = true;
+      this.oneSided = false;
+    }
     const { bytes, end } = input;
     let at = input.start;
     while (at < end && !this.handedOver) {
@@ -422,11 +429,12 @@ export class HttpDecoder implements Decoder {
       this.pipelining = true;
     }
     if (exchange !== null) return exchange;
-    // Where requests are lost, this may answer one of them. Joined in the middle, its request came before;
+    // Where some requests are lost, this may answer one of them. Joined in the middle, its request came before;
     // otherwise the server spoke unasked (408, or more responses than requests: a desynchronised proxy).
-    if (this.lossy || anyLost) return null;
+    if ((this.lossy && !this.oneSided) || anyLost) return null;
+    this.oneSided = !this.clientSeen;
     const alone = this.connection.pool.take();
-    if (!this.connection.fromStart) alone.tag = BROKEN;
+    if (this.lossy || !this.connection.fromStart) alone.tag = BROKEN;
     return alone;
   }
 
