@@ -25,6 +25,7 @@ await build({
     'cli/dist/demo-traffic.js',
     'sensor/dist/worker.js',
     'sensor/dist/capture/gunzip-worker.js',
+    'sensor/dist/protocols/zstd-worker.js',
   ],
   outdir,
   // All in one directory, for each file finds the others beside itself as it does before bundling.

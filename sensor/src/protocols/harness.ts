@@ -212,3 +212,13 @@ export function everyCut(
 }
 
 const MAX_CUTS = 600;
+
+/** A Zstandard frame of one raw block (RFC 8878 section 3.1.1), its size in four bytes. */
+export function rawZstd(body: Uint8Array): Buffer {
+  const frame = Buffer.alloc(12);
+  frame.writeUInt32LE(0xfd2fb528, 0);
+  frame[4] = 0xa0;
+  frame.writeUInt32LE(body.length, 5);
+  frame.writeUIntLE((body.length << 3) | 1, 9, 3);
+  return Buffer.concat([frame, body]);
+}

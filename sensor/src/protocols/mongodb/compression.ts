@@ -1,6 +1,7 @@
 /** Bodies of OP_COMPRESSED. */
 import { createRequire } from 'node:module';
-import * as zlib from 'node:zlib';
+import { inflateSync } from 'node:zlib';
+import { unpackZstd } from '../zstd.js';
 import { COMPRESSORS } from './wire.js';
 
 const [NOOP, SNAPPY, ZLIB, ZSTD] = COMPRESSORS.keys();
@@ -11,13 +12,9 @@ export const MAX_UNPACKED_BYTES = 16 << 20;
 /** Loaded when it is first needed: it is a native library. */
 let snappy: typeof import('snappy') | null = null;
 
-/** zlib has it from Node 22.15 on. */
-const zstd = (zlib as { zstdDecompressSync?: (bytes: Uint8Array, options: object) => Uint8Array })
-  .zstdDecompressSync;
-
 /** Can be unpacked here at all. */
 export function isReadable(compressor: number, size: number): boolean {
-  return size <= MAX_UNPACKED_BYTES && (compressor < ZSTD || (compressor === ZSTD && zstd !== undefined));
+  return size <= MAX_UNPACKED_BYTES && compressor <= ZSTD;
 }
 
 /** The body [start, end), whose size must be that: as for a server, anything else is damage, and null. */
@@ -42,9 +39,11 @@ export function unpack(
         return unpacked.length === size ? unpacked : null;
       }
       default: {
-        const inflate = compressor === ZLIB ? zlib.inflateSync : zstd!;
-        const unpacked = inflate(packed, { maxOutputLength: Math.max(size, 1) });
-        return unpacked.length === size ? unpacked : null;
+        const unpacked =
+          compressor === ZLIB
+            ? inflateSync(packed, { maxOutputLength: Math.max(size, 1) })
+            : unpackZstd(packed, size);
+        return unpacked?.length === size ? unpacked : null;
       }
     }
   } catch {

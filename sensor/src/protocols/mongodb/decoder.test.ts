@@ -5,7 +5,7 @@ import { deflateSync } from 'node:zlib';
 import type { Mongodb } from '@packetd/proto/gen/packetd/v1/mongodb_pb';
 import { type RoundTrip, Status } from '@packetd/proto/gen/packetd/v1/roundtrip_pb';
 import { compressSync } from 'snappy';
-import { everyCut, type Step } from '../harness.js';
+import { everyCut, rawZstd, type Step } from '../harness.js';
 import { mongodb } from './index.js';
 
 type Value = number | string | boolean | null | bigint | Value[] | { [key: string]: Value };
@@ -291,10 +291,15 @@ const CASES: Case[] = [
     ],
     expect: ['ping OK', 'find x OK'],
   },
-  ...([0, 1, 2] as const).flatMap((id) =>
+  ...([0, 1, 2, 3] as const).flatMap((id) =>
     [-1, 1].map((lie): Case => {
       // A server refuses what does not unpack to its uncompressedSize: nothing is known of it.
-      const pack = [(body: Buffer) => body, (body: Buffer) => compressSync(body) as Buffer, deflateSync][id];
+      const pack = [
+        (body: Buffer) => body,
+        (body: Buffer) => compressSync(body) as Buffer,
+        deflateSync,
+        rawZstd,
+      ][id];
       const packed = (requestId: number, to: number, body: Buffer) =>
         message(
           requestId,
@@ -364,6 +369,7 @@ const CASES: Case[] = [
       [0, (body) => body],
       [1, (body) => compressSync(Buffer.from(body)) as Buffer],
       [2, (body) => deflateSync(body)],
+      [3, rawZstd],
     ] as [number, (body: Uint8Array) => Uint8Array][]
   ).map(([id, pack]): Case => {
     const packed = (requestId: number, to: number, body: Uint8Array) =>
@@ -382,7 +388,7 @@ const CASES: Case[] = [
       expect: ['find users OK'],
       check: ([d]) => {
         assert.equal(d.documentsReturned, 1n);
-        assert.equal(d.compressor, ['', 'snappy', 'zlib'][id]);
+        assert.equal(d.compressor, ['', 'snappy', 'zlib', 'zstd'][id]);
       },
     };
   }),

@@ -2,18 +2,13 @@
  * Compressed packets: int<3> length of the compressed payload, int<1> sequence id, int<3> length of the
  * payload before compression (0: it is not compressed), payload.
  */
-import * as zlib from 'node:zlib';
+import { inflateSync } from 'node:zlib';
 import type { Input } from '../decoder.js';
+import { unpackZstd } from '../zstd.js';
 import type { Lane } from './lane.js';
 import { uint24 } from './wire.js';
 
 export const COMPRESSED_HEADER_BYTES = 7;
-
-/** zlib has it from Node 22.15 on. */
-const zstd = (zlib as { zstdDecompressSync?: (bytes: Uint8Array, options: object) => Uint8Array })
-  .zstdDecompressSync;
-
-export const hasZstd = zstd !== undefined;
 
 /** Answers of `take`: more bytes are needed; the data make no sense. */
 export const MORE = -1;
@@ -55,13 +50,9 @@ export class Unpacker {
 /** The payload [0, length) of `packed`, which is `size` bytes long unpacked; null where it is damaged. */
 function unpack(packed: Uint8Array, length: number, size: number, useZstd: boolean): Uint8Array | null {
   const source = packed.subarray(0, length);
-  const options = { maxOutputLength: size };
   try {
-    let unpacked: Uint8Array;
-    if (!useZstd) unpacked = zlib.inflateSync(source, options);
-    else if (zstd !== undefined) unpacked = zstd(source, options);
-    else return null;
-    return unpacked.length === size ? unpacked : null;
+    const unpacked = useZstd ? unpackZstd(source, size) : inflateSync(source, { maxOutputLength: size });
+    return unpacked?.length === size ? unpacked : null;
   } catch {
     return null;
   }

@@ -9,7 +9,7 @@ import { StatusValue } from '@packetd/proto';
 import type { Mysql } from '@packetd/proto/gen/packetd/v1/mysql_pb';
 import type { RoundTrip } from '@packetd/proto/gen/packetd/v1/roundtrip_pb';
 import { Direction } from '../decoder.js';
-import { type Cut, converse, type Outcome, type Step } from '../harness.js';
+import { type Cut, converse, type Outcome, rawZstd, type Step } from '../harness.js';
 import { mysql } from './index.js';
 import { Capability } from './wire.js';
 
@@ -882,8 +882,13 @@ test('pipelined commands are answered in order', () => {
   );
 });
 
-function compressed(sequence: number, plain: Buffer, deflate: boolean): Buffer {
-  const payload = deflate ? deflateSync(plain) : plain;
+function compressed(
+  sequence: number,
+  plain: Buffer,
+  deflate: boolean,
+  pack: (plain: Buffer) => Buffer = deflateSync,
+): Buffer {
+  const payload = deflate ? pack(plain) : plain;
   const header = Buffer.alloc(7);
   header.writeUIntLE(payload.length, 0, 3);
   header[3] = sequence;
@@ -920,6 +925,16 @@ test('compression: packets packed and unpacked, over several compressed packets'
   ]);
   assert.equal(records[1].client?.bytes, BigInt(request.length));
   assert.equal(records[1].server?.bytes, BigInt(Buffer.concat(wire).length));
+});
+
+test('compression: zstd', () => {
+  const { records, undecodable } = run([
+    ...login(DEFAULTS | Capability.ZSTD),
+    c(compressed(0, query('select 1'), true, rawZstd)),
+    s(compressed(1, ok(1), true, rawZstd)),
+  ]);
+  assert.equal(undecodable, 0);
+  assert.deepEqual(records.slice(1).map(brief), [{ status: OK, operation: 'SELECT', command: 'COM_QUERY' }]);
 });
 
 test('compression: damaged data and a wrong declared length end it', () => {

@@ -15,7 +15,7 @@ import { Charset } from '../../redact/sql-charset.js';
 import { type Connection, type Decoder, type DecoderOptions, Direction, type Input } from '../decoder.js';
 import { firstStage, isPassedOver, isWholeWithoutEof, Progress, packet, passOver } from './answer.js';
 import { type Command, Stage } from './command.js';
-import { DAMAGED, hasZstd, Unpacker } from './compression.js';
+import { DAMAGED, Unpacker } from './compression.js';
 import { Lane } from './lane.js';
 import { Pairing } from './pairing.js';
 import { Match, matchCommand, matchCompressed, matchCompressedAnswer, matchFirstCommand } from './probe.js';
@@ -441,9 +441,7 @@ export class MysqlDecoder implements Decoder {
 
   /** From here on both directions carry compressed packets. */
   private compress(): void {
-    const zstd = !this.session.has(Capability.COMPRESS);
-    if (zstd && !hasZstd) this.over('opaque');
-    else this.unpacker = new Unpacker(zstd);
+    this.unpacker = new Unpacker(!this.session.has(Capability.COMPRESS));
   }
 
   /** Reads what is in compressed packets. */
