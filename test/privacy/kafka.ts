@@ -37,6 +37,9 @@ class Dialogue {
   }
 }
 
+/** Of Metadata version 1, whose answers name at least one. */
+const BROKER = [...i32(1), ...str('b'), ...i32(9092), ...str(null)];
+
 function current(): Conversation {
   const s = new Secrets('kafka');
   const d = new Dialogue();
@@ -213,7 +216,7 @@ function current(): Conversation {
     ],
     [...i32(0), ...i16(0), ...i32(1), ...str('range'), ...str('m'), ...str('m'), ...array()],
   );
-  ask(3, 1, [...array()], [...array(), ...i32(0), ...array()]);
+  ask(3, 1, [...array()], [...array(BROKER), ...i32(0), ...array()]);
   return { protocol: 'kafka', name: 'kafka', serverPort: 9092, messages: d.messages, secrets: s, records };
 }
 
@@ -230,7 +233,7 @@ function old(): Conversation {
     client(...token(`c=biws,r=x,p=${s.word('proof')}`)),
     server(...token(`v=${s.word('verifier')}`)),
   );
-  d.ask(3, 1, [...array()], [...array(), ...i32(0), ...array()]);
+  d.ask(3, 1, [...array()], [...array(BROKER), ...i32(0), ...array()]);
   return {
     protocol: 'kafka',
     name: 'kafka raw tokens',

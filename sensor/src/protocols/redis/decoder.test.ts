@@ -539,6 +539,24 @@ const CASES: Case[] = [
     expect: ['GET INCOMPLETE', 'GET OK bulk_string', 'INCR OK integer', 'TTL OK integer'],
   },
   {
+    name: 'a lost reply, and behind it one that begins like none: a client that always waited goes on waiting',
+    steps: [
+      ...Array.from({ length: 20 }, () => [c(cmd('GET', 'a')), s('$1\r\nx\r\n')]).flat(),
+      c(cmd('GET', 'b')),
+      { from: 1, gap: 7 },
+      c(cmd('FT.SEARCH', 'i', 'q')),
+      s('-Syntax error at offset 0 near q\r\n'),
+      ...Array.from({ length: 5 }, () => [c(cmd('INCR', 'c')), s(':1\r\n')]).flat(),
+    ],
+    expect: [
+      ...Array(20).fill('GET OK bulk_string'),
+      'GET INCOMPLETE',
+      'FT.SEARCH INCOMPLETE',
+      ...Array(5).fill('INCR OK integer'),
+    ],
+    undecodable: 34,
+  },
+  {
     name: "joined while a client that waits for its replies waits for one: it is nobody's",
     fromStart: false,
     steps: [

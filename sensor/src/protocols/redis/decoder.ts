@@ -82,6 +82,7 @@ export class RedisDecoder implements Decoder, ReplySink, RequestSink {
           direction === Direction.CLIENT ? findCommand(bytes, at, end) : findReply(bytes, at, end);
         const stop = found < 0 ? ~found : found;
         this.connection.undecodable(stop - at);
+        if (stop > at && direction === Direction.SERVER) this.pairing.passedOver();
         if (found < 0) return stop;
         this.lost[direction] = false;
         at = found;

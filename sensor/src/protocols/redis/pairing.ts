@@ -285,6 +285,14 @@ export class Pairing {
     this.lost |= lost;
   }
 
+  /** Behind a gap the server has sent what was not understood: there may have been replies among it. */
+  passedOver(): void {
+    if (!this.gapped || this.lost === 0) return;
+    this.serverSpokeLast = true;
+    this.after = 0;
+    this.restart();
+  }
+
   /** Forgets everything. */
   discard(): void {
     for (let c = this.commands.shift(); c !== null; c = this.commands.shift()) this.forget(c);
