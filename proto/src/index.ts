@@ -1,9 +1,12 @@
 export { ByteBuffer } from './byte-buffer.js';
 export * from './gen/tags.js';
 export {
+  Constant,
+  encode,
   encodeString,
   MAX_NESTED_BYTES,
-  putField,
+  NO_FIELDS,
+  putPositive,
   putVarint,
   putWriter,
   WireWriter,

@@ -167,10 +167,18 @@ export class WireWriter {
     this.copy(encoded, 0, encoded.length);
   }
 
-  /** Bytes that are wire format already, for example made once by `encodeString`. */
+  /** Bytes that are wire format already. */
   raw(source: Uint8Array, start = 0, end = source.length): void {
     this.reserve(end - start);
     this.copy(source, start, end);
+  }
+
+  /** The same by words, up to three bytes too many of which are overwritten by what follows. */
+  constant({ words, length }: Constant): void {
+    this.reserve(words.length * 4);
+    const { view } = this;
+    for (let i = 0, at = this.length; i < words.length; i++, at += 4) view.setInt32(at, words[i], true);
+    this.length += length;
   }
 
   /** Opens a nested message; its fields follow until `end`. Answers the mark that `end` needs. */
@@ -234,17 +242,40 @@ export function putVarint(bytes: Uint8Array, at: number, value: number): number 
     bytes[at++] = (value % 128) | 0x80;
     value = Math.floor(value / 128);
   }
-  while (value > 0x7f) {
-    bytes[at++] = (value & 0x7f) | 0x80;
-    value >>>= 7;
+  let word = value | 0;
+  while (word > 0x7f) {
+    bytes[at++] = (word & 0x7f) | 0x80;
+    word >>>= 7;
   }
-  bytes[at++] = value;
+  bytes[at++] = word;
   return at;
 }
 
 /** The same for a varint field: at most 5 bytes of tag and 8 of a value up to 2^53. */
 export function putField(bytes: Uint8Array, at: number, tag: number, value: number): number {
   return putVarint(bytes, putVarint(bytes, at, tag), value);
+}
+
+/** Varints below this are one word. */
+const ONE_WORD = 2 ** 28;
+
+/**
+ * The same with a tag of one byte and a value above 0. Up to three bytes behind the field are overwritten. What fits
+ * into a word is spread over it without a loop: seven bits a byte, and all but the last say that there is another.
+ */
+export function putPositive({ bytes, view }: WireWriter, at: number, tag: number, value: number): number {
+  if (value >= ONE_WORD) return putField(bytes, at, tag, value);
+  const word = value | 0;
+  bytes[at] = tag;
+  if (word < 0x80) {
+    bytes[at + 1] = word;
+    return at + 2;
+  }
+  const length = ((31 - Math.clz32(word)) * 9 + 73) >> 6;
+  const spread =
+    (word & 0x7f) | ((word & 0x3f80) << 1) | ((word & 0x1fc000) << 2) | ((word & 0xfe00000) << 3);
+  view.setInt32(at + 1, spread | (0x808080 >> ((4 - length) * 8)), true);
+  return at + 1 + length;
 }
 
 /**
@@ -260,11 +291,46 @@ export function putWriter(target: WireWriter, at: number, source: WireWriter): n
 
 const decoder = new TextDecoder();
 
+/** Wire format that is made once and appended often, with `constant`. */
+export class Constant {
+  readonly length: number;
+  /** Little-endian; behind the last byte is whatever. */
+  readonly words: Int32Array;
+
+  /** Copies what was written. */
+  constructor({ length, view }: WireWriter) {
+    this.length = length;
+    this.words = new Int32Array((length + 3) >> 2);
+    for (let i = 0; i < this.words.length; i++) this.words[i] = view.getInt32(i * 4, true);
+  }
+
+  /** A copy of the bytes. */
+  toBytes(): Uint8Array {
+    const writer = new WireWriter(this.length + 4);
+    writer.constant(this);
+    return writer.bytes.subarray(0, this.length);
+  }
+
+  /** All of them, one behind the other. */
+  static of(...parts: readonly Constant[]): Constant {
+    return encode((writer) => {
+      for (const part of parts) writer.constant(part);
+    });
+  }
+}
+
 const constants = new WireWriter(256);
 
-/** The wire format of one string field, to be appended with `raw`. */
-export function encodeString(tag: number, value: string): Uint8Array {
+/** What `write` writes, to be appended with `constant`. */
+export function encode(write: (writer: WireWriter) => void): Constant {
   constants.reset();
-  constants.string(tag, value);
-  return constants.bytes.slice(0, constants.length);
+  write(constants);
+  return new Constant(constants);
 }
+
+/** One string field. */
+export function encodeString(tag: number, value: string): Constant {
+  return encode((writer) => writer.string(tag, value));
+}
+
+export const NO_FIELDS = Constant.of();

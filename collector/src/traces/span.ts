@@ -4,7 +4,7 @@
  * in the request makes it the child of the caller's span, hence kind SERVER. Messages to and from a broker are
  * PRODUCER and CONSUMER, as their attribute messaging.operation.type has it.
  */
-import { encodeString, WireWriter } from '@packetd/proto';
+import { Constant, encodeString, WireWriter } from '@packetd/proto';
 import { Status, Transport } from '@packetd/proto/gen/packetd/v1/roundtrip_pb';
 import { addressText, isAddress } from '@packetd/proto/telemetry/address';
 import {
@@ -41,9 +41,9 @@ export interface Encoded {
 
 /** A protocol with its keys in wire format. */
 interface Protocol extends ProtocolAttributes {
-  readonly keys: readonly Uint8Array[];
+  readonly keys: readonly Constant[];
   /** The attributes that every record has, as fields of Span. */
-  readonly constant: Uint8Array;
+  readonly constant: Constant;
 }
 
 /** Attributes of the envelope, their keys in wire format. */
@@ -140,7 +140,7 @@ export class SpanEncoder {
     this.traceContext();
     this.name(protocol.name);
     this.times();
-    w.raw(protocol.constant);
+    w.constant(protocol.constant);
     this.text(Key.version, slot.version);
     const transport = this.number(slot.transport);
     if (transport !== Transport.UNSPECIFIED) {
@@ -213,7 +213,7 @@ export class SpanEncoder {
   }
 
   /** Answers them as one text. */
-  private endpoint(addressKey: Uint8Array, portKey: Uint8Array, address: number, port: number): string {
+  private endpoint(addressKey: Constant, portKey: Constant, address: number, port: number): string {
     let shown = '';
     if (this.has(address)) {
       const start = this.scanner.low[address];
@@ -228,7 +228,7 @@ export class SpanEncoder {
     return shown.includes(':') ? `[${shown}]:${number}` : `${shown}:${number}`;
   }
 
-  private attribute(attribute: Attribute, key: Uint8Array): void {
+  private attribute(attribute: Attribute, key: Constant): void {
     const { slot, form, names } = attribute;
     const low = this.scanner.low[slot];
     switch (form) {
@@ -249,7 +249,7 @@ export class SpanEncoder {
     }
   }
 
-  private list({ element, names, object }: Attribute, key: Uint8Array, first: number): void {
+  private list({ element, names, object }: Attribute, key: Constant, first: number): void {
     const { itemLow, itemHigh, itemNext } = this.scanner;
     const texts: string[] = [];
     for (let item = first; item !== -1; item = itemNext[item]) {
@@ -278,10 +278,10 @@ export class SpanEncoder {
     return JSON.stringify(object);
   }
 
-  private texts(key: Uint8Array, texts: readonly string[]): void {
+  private texts(key: Constant, texts: readonly string[]): void {
     const w = this.writer;
     const mark = w.begin(OtlpTag.SPAN_ATTRIBUTES);
-    w.raw(key);
+    w.constant(key);
     putTexts(w, texts);
     w.end(mark);
   }
@@ -303,21 +303,21 @@ export class SpanEncoder {
     for (const [key, list] of values) this.texts(encodeString(OtlpTag.KEY, `${prefix}.${key}`), list);
   }
 
-  private text(key: Uint8Array, slot: number): void {
+  private text(key: Constant, slot: number): void {
     if (!this.has(slot)) return;
     const w = this.writer;
     const mark = w.begin(OtlpTag.SPAN_ATTRIBUTES);
-    w.raw(key);
+    w.constant(key);
     const value = w.begin(OtlpTag.VALUE);
     w.text(OtlpTag.STRING_VALUE, this.src, this.scanner.low[slot], this.scanner.high[slot]);
     w.end(value);
     w.end(mark);
   }
 
-  private scalar(key: Uint8Array, scalar: string | number | boolean): void {
+  private scalar(key: Constant, scalar: string | number | boolean): void {
     const w = this.writer;
     const mark = w.begin(OtlpTag.SPAN_ATTRIBUTES);
-    w.raw(key);
+    w.constant(key);
     putScalar(w, scalar);
     w.end(mark);
   }
@@ -354,12 +354,12 @@ export class SpanEncoder {
 }
 
 /** Attributes that all records of a protocol have. */
-function constantOf({ name, networkProtocolName, fixed }: ProtocolAttributes): Uint8Array {
+function constantOf({ name, networkProtocolName, fixed }: ProtocolAttributes): Constant {
   const w = new WireWriter();
   attribute(w, OtlpTag.SPAN_ATTRIBUTES, 'network.protocol.name', networkProtocolName);
   attribute(w, OtlpTag.SPAN_ATTRIBUTES, 'packetd.protocol', name);
   for (const [key, value] of fixed) attribute(w, OtlpTag.SPAN_ATTRIBUTES, key, value);
-  return w.bytes.slice(0, w.length);
+  return new Constant(w);
 }
 
 /** The other types of operation are calls to the broker. */
@@ -368,7 +368,7 @@ function messagingKind(type: string): number {
   return type === 'process' || type === 'receive' ? SpanKind.CONSUMER : SpanKind.CLIENT;
 }
 
-function keyOf(key: string): Uint8Array {
+function keyOf(key: string): Constant {
   return encodeString(OtlpTag.KEY, key);
 }
 

@@ -1,5 +1,5 @@
 /** Status codes of gRPC (https://grpc.github.io/grpc/core/md_doc_statuscodes.html). */
-import { encodeString, GrpcTag, RoundTripTag } from '@packetd/proto';
+import { type Constant, encodeString, GrpcTag, RoundTripTag } from '@packetd/proto';
 
 const NAMES = [
   'OK',
@@ -36,8 +36,8 @@ export function statusCode(bytes: Uint8Array, start: number, end: number): numbe
 }
 
 export interface StatusName {
-  readonly code: Uint8Array;
-  readonly errorType: Uint8Array;
+  readonly code: Constant;
+  readonly errorType: Constant;
 }
 
 const STATUSES: readonly StatusName[] = NAMES.map((name) => ({

@@ -1,5 +1,5 @@
 /** Interned field names and methods: what repeats is looked up by its bytes and written as it was encoded once. */
-import { encodeString, HttpTag, KeyValueTag, RoundTripTag } from '@packetd/proto';
+import { Constant, encodeString, HttpTag, KeyValueTag, RoundTripTag } from '@packetd/proto';
 import { isSecretHeader, REDACTED } from '../redact/headers.js';
 import { TraceHeader, traceHeader } from './trace-context.js';
 
@@ -117,7 +117,7 @@ export class FieldName {
   /** Its value is looked through for secrets. */
   readonly searched: boolean;
   /** KeyValue.key, encoded; with `secret` the replaced value too. */
-  readonly encoded: Uint8Array;
+  readonly encoded: Constant;
 
   /** `name` in lower case. */
   constructor(readonly name: Uint8Array) {
@@ -132,7 +132,7 @@ export class FieldName {
     this.secret = isSecretHeader(name, 0, name.length);
     this.searched = !PLAIN.has(text);
     const key = encodeString(KeyValueTag.key, text);
-    this.encoded = this.secret ? Buffer.concat([key, encodeString(KeyValueTag.value, REDACTED)]) : key;
+    this.encoded = this.secret ? Constant.of(key, encodeString(KeyValueTag.value, REDACTED)) : key;
   }
 }
 
@@ -179,9 +179,9 @@ export function internField(bytes: Uint8Array, start: number, end: number): Fiel
 export class Method {
   readonly name: Uint8Array;
   /** Http.method. */
-  readonly encoded: Uint8Array;
+  readonly encoded: Constant;
   /** RoundTrip.operation. */
-  readonly operation: Uint8Array;
+  readonly operation: Constant;
 
   constructor(name: string) {
     this.name = Buffer.from(name, 'latin1');

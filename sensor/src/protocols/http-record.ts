@@ -2,7 +2,7 @@
  * Writes what requests, responses and their fields say into an exchange, for every version of HTTP: Http and
  * Http2 number these fields alike. No strings, no objects.
  */
-import { encodeString, HttpTag, KeyValueTag, RoundTripTag, WireWriter } from '@packetd/proto';
+import { type Constant, encodeString, HttpTag, KeyValueTag, RoundTripTag, WireWriter } from '@packetd/proto';
 import { redactBody } from '../redact/body.js';
 import { isSecretSubprotocol, isSecretValue, REDACTED } from '../redact/headers.js';
 import { redactField, redactPath, redactQuery, redactUrl } from '../redact/url.js';
@@ -18,7 +18,7 @@ const SCHEME_HTTP = encodeString(HttpTag.scheme, 'http');
 const VERSION_10 = encodeString(RoundTripTag.protocolVersion, '1.0');
 export const VERSION_11 = encodeString(RoundTripTag.protocolVersion, '1.1');
 /** By status code; made when first met. */
-const errorTypes: (Uint8Array | undefined)[] = new Array(1000).fill(undefined);
+const errorTypes: (Constant | undefined)[] = new Array(1000).fill(undefined);
 
 /** Holds a redacted query, URL or body for the moment of writing it. */
 const redacted = new WireWriter(1024);
@@ -27,10 +27,10 @@ export function writeMethod(exchange: Exchange, bytes: Uint8Array, start: number
   const method = knownMethod(bytes, start, end);
   if (method === null) {
     exchange.detail.text(HttpTag.method, bytes, start, end);
-    exchange.envelope.raw(OTHER_METHOD);
+    exchange.envelope.constant(OTHER_METHOD);
   } else {
-    exchange.detail.raw(method.encoded);
-    exchange.envelope.raw(method.operation);
+    exchange.detail.constant(method.encoded);
+    exchange.envelope.constant(method.operation);
   }
 }
 
@@ -38,8 +38,8 @@ export function writeMethod(exchange: Exchange, bytes: Uint8Array, start: number
 export function writeVersion(exchange: Exchange, bytes: Uint8Array, digits: number): void {
   const major = bytes[digits];
   const minor = bytes[digits + 2];
-  if (major === 0x31 && minor === 0x31) exchange.envelope.raw(VERSION_11);
-  else if (major === 0x31 && minor === 0x30) exchange.envelope.raw(VERSION_10);
+  if (major === 0x31 && minor === 0x31) exchange.envelope.constant(VERSION_11);
+  else if (major === 0x31 && minor === 0x30) exchange.envelope.constant(VERSION_10);
   else exchange.envelope.text(RoundTripTag.protocolVersion, bytes, digits, digits + 3);
 }
 
@@ -50,7 +50,7 @@ export function writeStatus(exchange: Exchange, code: number): void {
 /** The error type of a status code from 400 on. */
 export function writeErrorType(exchange: Exchange, code: number): void {
   errorTypes[code] ??= encodeString(RoundTripTag.errorType, String(code));
-  exchange.envelope.raw(errorTypes[code]);
+  exchange.envelope.constant(errorTypes[code]);
 }
 
 /**
@@ -63,7 +63,7 @@ export function writeTarget(
   start: number,
   end: number,
   connect: boolean,
-  schemeField: Uint8Array = SCHEME_HTTP,
+  schemeField: Constant = SCHEME_HTTP,
 ): boolean {
   const detail = exchange.detail;
   if (connect) {
@@ -74,7 +74,7 @@ export function writeTarget(
   let hosted = false;
   const scheme = schemeEnd(bytes, start, end);
   if (scheme < 0) {
-    detail.raw(schemeField);
+    detail.constant(schemeField);
   } else {
     detail.text(HttpTag.scheme, bytes, start, scheme);
     const authority = scheme + 3;
@@ -184,12 +184,12 @@ export function writeField(
 ): void {
   const detail = exchange.detail;
   const mark = detail.begin(tag);
-  detail.raw(name.encoded);
+  detail.constant(name.encoded);
   if (!name.secret && end > start) {
     const stop = Math.min(end, start + MAX_RECORDED_VALUE_BYTES);
-    if (isSecretValue(bytes, start, stop)) detail.raw(SECRET_VALUE);
+    if (isSecretValue(bytes, start, stop)) detail.constant(SECRET_VALUE);
     else if (name.field === Field.SUBPROTOCOL && isSecretSubprotocol(bytes, start, stop))
-      detail.raw(SECRET_VALUE);
+      detail.constant(SECRET_VALUE);
     else if (name.field === Field.HOST) writeHostField(detail, bytes, start, stop);
     else if (isUrl || looksLikeUrl(bytes, start, stop))
       writeRedacted(detail, KeyValueTag.value, bytes, start, stop, redactUrl);

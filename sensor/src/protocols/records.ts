@@ -4,7 +4,7 @@
  */
 import {
   EndpointTag,
-  putField,
+  putPositive,
   putVarint,
   putWriter,
   RoundTripBatchTag,
@@ -104,7 +104,8 @@ export class RecordEncoder {
       0,
       endpoints.clientBytes,
       exchange.requestBytes,
-      packets(exchange.requestFirstSegment, exchange.requestLastSegment),
+      exchange.requestFirstSegment,
+      exchange.requestLastSegment,
     );
     at = putEndpoint(
       w,
@@ -114,27 +115,31 @@ export class RecordEncoder {
       END_WORDS,
       endpoints.serverBytes,
       exchange.responseBytes,
-      packets(exchange.responseFirstSegment, exchange.responseLastSegment),
+      exchange.responseFirstSegment,
+      exchange.responseLastSegment,
     );
     at = putUnixNano(w, at, RoundTripTag.startUnixNano, this.clock.baseSeconds, startNs);
 
     const endNs = Math.max(requestEndNs, responseEndNs, startNs);
-    at = putNonZero(bytes, at, RoundTripTag.durationNano, endNs - startNs);
+    if (endNs > startNs) at = putPositive(w, at, RoundTripTag.durationNano, endNs - startNs);
     if (requestStartNs >= 0) {
-      at = putNonZero(bytes, at, RoundTripTag.waitRequestNano, requestEndNs - requestStartNs);
-      if (responseStartNs >= 0 && requestEndNs >= 0) {
-        at = putNonZero(bytes, at, RoundTripTag.waitServerNano, responseStartNs - requestEndNs);
+      if (requestEndNs > requestStartNs) {
+        at = putPositive(w, at, RoundTripTag.waitRequestNano, requestEndNs - requestStartNs);
+      }
+      if (responseStartNs > requestEndNs && requestEndNs >= 0) {
+        at = putPositive(w, at, RoundTripTag.waitServerNano, responseStartNs - requestEndNs);
       }
     }
-    if (responseStartNs >= 0) {
-      at = putNonZero(bytes, at, RoundTripTag.waitResponseNano, responseEndNs - responseStartNs);
+    if (responseStartNs >= 0 && responseEndNs > responseStartNs) {
+      at = putPositive(w, at, RoundTripTag.waitResponseNano, responseEndNs - responseStartNs);
     }
-    bytes[at++] = RoundTripTag.status;
-    bytes[at++] = exchange.status;
-    at = putNonZero(bytes, at, RoundTripTag.missingBytes, exchange.missingBytes);
-    bytes[at++] = RoundTripTag.transport;
-    bytes[at++] = endpoints.transport;
-    at = putWriter(w, at, envelope);
+    bytes[at] = RoundTripTag.status;
+    bytes[at + 1] = exchange.status;
+    at += 2;
+    if (exchange.missingBytes > 0) at = putPositive(w, at, RoundTripTag.missingBytes, exchange.missingBytes);
+    bytes[at] = RoundTripTag.transport;
+    bytes[at + 1] = endpoints.transport;
+    at = putWriter(w, at + 2, envelope);
     at = putVarint(bytes, putVarint(bytes, at, detailTag), detail.length);
     w.length = putWriter(w, at, detail);
     w.end(mark);
@@ -235,10 +240,6 @@ function encodeEnd(
 export const TRANSPORT_TCP = TransportValue.TCP;
 export const TRANSPORT_UDP = TransportValue.UDP;
 
-function packets(first: number, last: number): number {
-  return first < 0 ? 0 : last - first + 1;
-}
-
 /** Endpoint: always under 128 bytes, so its length is one byte. */
 function putEndpoint(
   w: WireWriter,
@@ -248,22 +249,22 @@ function putEndpoint(
   from: number,
   length: number,
   size: number,
-  count: number,
+  firstSegment: number,
+  lastSegment: number,
 ): number {
   const { bytes, view } = w;
   const mark = at + 2;
   bytes[at] = tag;
-  for (let i = 0; i < length; i += 4) view.setInt32(mark + i, words[from + (i >> 2)], true);
+  // All of IPv4; more than there is of it is overwritten.
+  view.setInt32(mark, words[from], true);
+  view.setInt32(mark + 4, words[from + 1], true);
+  view.setInt32(mark + 8, words[from + 2], true);
+  for (let i = 3; i * 4 < length; i++) view.setInt32(mark + i * 4, words[from + i], true);
   at = mark + length;
-  at = putNonZero(bytes, at, EndpointTag.bytes, size);
-  at = putNonZero(bytes, at, EndpointTag.packets, count);
+  if (size > 0) at = putPositive(w, at, EndpointTag.bytes, size);
+  if (firstSegment >= 0) at = putPositive(w, at, EndpointTag.packets, lastSegment - firstSegment + 1);
   bytes[mark - 1] = at - mark;
   return at;
-}
-
-/** A varint field, left out when 0 (or less) as proto3 does for fields without presence. */
-function putNonZero(bytes: Uint8Array, at: number, tag: number, value: number): number {
-  return value > 0 ? putField(bytes, at, tag, value) : at;
 }
 
 /** Finaliser of MurmurHash3, 32 bit. */

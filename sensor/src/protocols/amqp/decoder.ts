@@ -6,7 +6,7 @@
  * confirm.select, so a lost segment costs what it held; what might have been answered in a gap ends as
  * INCOMPLETE and never as NO_RESPONSE.
  */
-import { AmqpTag, encodeString, RoundTripTag, StatusValue, WireWriter } from '@packetd/proto';
+import { AmqpTag, encode, encodeString, NO_FIELDS, RoundTripTag, StatusValue } from '@packetd/proto';
 import { type Connection, type Decoder, type DecoderOptions, Direction, type Input } from '../decoder.js';
 import type { Exchange } from '../exchange.js';
 import { TraceReader } from '../trace-context.js';
@@ -75,7 +75,7 @@ export class AmqpDecoder implements Decoder {
   private last: Channel | null = null;
   private waiting = 0;
   /** The virtual host as a field of the record; empty where it was not seen. */
-  private host = NO_BYTES;
+  private host = NO_FIELDS;
   /** When the protocol header came; -1 where it was not seen. */
   private headerNs = -1;
   private headerSegment = -1;
@@ -587,21 +587,21 @@ export class AmqpDecoder implements Decoder {
     if (multiple) detail.bool(AmqpTag.multiple, true);
     if (exchange.status === StatusValue.ERROR) {
       // It was returned; the confirm that follows says no more than that.
-      detail.raw(Settlement.RETURN);
+      detail.constant(Settlement.RETURN);
       this.connection.emit(exchange);
       return;
     }
     let status: number = StatusValue.ERROR;
     if (method.id === MethodId.ACK) {
-      detail.raw(Settlement.ACK);
+      detail.constant(Settlement.ACK);
       status = StatusValue.OK;
     } else if (method.id === MethodId.NACK) {
-      detail.raw(Settlement.NACK);
-      envelope.raw(ERROR_NACK);
+      detail.constant(Settlement.NACK);
+      envelope.constant(ERROR_NACK);
       if ((flags & 2) !== 0) detail.bool(AmqpTag.requeue, true);
     } else {
-      detail.raw(Settlement.REJECT);
-      envelope.raw(ERROR_REJECT);
+      detail.constant(Settlement.REJECT);
+      envelope.constant(ERROR_REJECT);
       if ((flags & 1) !== 0) detail.bool(AmqpTag.requeue, true);
     }
     exchange.status = status;
@@ -753,7 +753,7 @@ export class AmqpDecoder implements Decoder {
 
   private takeStart(): Exchange {
     const exchange = this.connection.pool.take();
-    exchange.envelope.raw(VERSION);
+    exchange.envelope.constant(VERSION);
     exchange.operation('connect');
     exchange.detail.string(AmqpTag.method, 'connection.start');
     exchange.requestStartNs = this.headerNs;
@@ -773,7 +773,7 @@ export class AmqpDecoder implements Decoder {
     count(exchange, direction, stop + 1 - at);
     seen(exchange, direction, input.segmentAt(at));
     seen(exchange, direction, input.segmentAt(stop));
-    exchange.envelope.raw(VERSION);
+    exchange.envelope.constant(VERSION);
     writeMethod(exchange, method, this.args, input.bytes, channel.number, this.host);
     return exchange;
   }
@@ -799,9 +799,7 @@ export class AmqpDecoder implements Decoder {
 
   private remember(bytes: Uint8Array): void {
     const { hostStart, hostEnd } = this.args;
-    const writer = new WireWriter(64);
-    writer.text(AmqpTag.virtualHost, bytes, hostStart, hostEnd);
-    this.host = writer.bytes.slice(0, writer.length);
+    this.host = encode((writer) => writer.text(AmqpTag.virtualHost, bytes, hostStart, hostEnd));
   }
 
   private channel(number: number): Channel {

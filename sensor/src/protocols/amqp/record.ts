@@ -1,5 +1,5 @@
 /** Writes what methods say into an exchange. */
-import { AmqpTag, encodeString, RoundTripTag } from '@packetd/proto';
+import { AmqpTag, type Constant, encodeString, RoundTripTag } from '@packetd/proto';
 import type { Exchange } from '../exchange.js';
 import type { Arguments } from './arguments.js';
 import { type Consumer, NO_BYTES } from './channel.js';
@@ -24,12 +24,12 @@ export function writeMethod(
   args: Arguments,
   bytes: Uint8Array,
   channel: number,
-  host: Uint8Array,
+  host: Constant,
 ): void {
   const { detail, envelope } = exchange;
-  envelope.raw(method.envelope);
-  detail.raw(method.detail);
-  detail.raw(host);
+  envelope.constant(method.envelope);
+  detail.constant(method.detail);
+  detail.constant(host);
   detail.uintNonZero(AmqpTag.channel, channel);
   writeText(exchange, AmqpTag.exchange, bytes, args.exchangeStart, args.exchangeEnd);
   writeText(exchange, AmqpTag.routingKey, bytes, args.keyStart, args.keyEnd);

@@ -2,7 +2,7 @@
  * AMQP 0-9-1: frames (section 4.2 of the specification), methods and their arguments (amqp0-9-1.xml,
  * with RabbitMQ's additions confirm, basic.nack, connection.blocked and connection.update-secret).
  */
-import { AmqpTag, encodeString, RoundTripTag } from '@packetd/proto';
+import { AmqpTag, Constant, encodeString, RoundTripTag } from '@packetd/proto';
 
 export const FrameType = { METHOD: 1, HEADER: 2, BODY: 3, HEARTBEAT: 8 } as const;
 /** type (1), channel (2), size (4). */
@@ -54,8 +54,8 @@ export interface Method {
    */
   readonly arguments: string;
   /** Fields of the record that are the same for each, in wire format. */
-  readonly envelope: Uint8Array;
-  readonly detail: Uint8Array;
+  readonly envelope: Constant;
+  readonly detail: Constant;
 }
 
 const { CLIENT, SERVER, EITHER } = Sender;
@@ -178,7 +178,7 @@ const METHODS: ReadonlyMap<number, Method> = new Map(
         noWait,
         arguments: args,
         envelope: encodeString(RoundTripTag.operation, operation),
-        detail: Buffer.concat(detail),
+        detail: Constant.of(...detail),
       },
     ];
   }),

@@ -1,5 +1,5 @@
 /** Code tables of DNS: https://www.iana.org/assignments/dns-parameters (RFC 6895). */
-import { DnsAnswerTag, DnsTag, encodeString, RoundTripTag } from '@packetd/proto';
+import { Constant, DnsAnswerTag, DnsTag, encode, encodeString, RoundTripTag } from '@packetd/proto';
 
 export const Opcode = { QUERY: 0, IQUERY: 1, STATUS: 2, NOTIFY: 4, UPDATE: 5, DSO: 6 } as const;
 
@@ -84,14 +84,14 @@ const RCODE_NAMES: Record<number, string> = {};
 /** A code's name as the fields that carry it. */
 export interface CodeName {
   readonly text: Uint8Array;
-  readonly question: Uint8Array;
-  readonly answer: Uint8Array;
-  readonly target: Uint8Array;
+  readonly question: Constant;
+  readonly answer: Constant;
+  readonly target: Constant;
   /** What nearly all messages are, in one piece: a standard query with one question of class IN, and an answer of class IN. */
-  readonly onlyQuestion: Uint8Array;
-  readonly answerIn: Uint8Array;
+  readonly onlyQuestion: Constant;
+  readonly answerIn: Constant;
   /** Operation and target of a standard query. */
-  readonly query: Uint8Array;
+  readonly query: Constant;
 }
 
 const encoder = new TextEncoder();
@@ -99,7 +99,7 @@ const encoder = new TextEncoder();
 const QUERY_NAME = 'QUERY';
 const IN_NAME = 'IN';
 const QUERY_OPCODE = encodeString(DnsTag.opcode, QUERY_NAME);
-const ONE_QUESTION = Uint8Array.of(DnsTag.questionCount, 1);
+const ONE_QUESTION = encode((writer) => writer.uint(DnsTag.questionCount, 1));
 
 function typeNameOf(name: string): CodeName {
   const question = encodeString(DnsTag.questionType, name);
@@ -110,14 +110,15 @@ function typeNameOf(name: string): CodeName {
     question,
     answer,
     target,
-    onlyQuestion: joined(question, encodeString(DnsTag.questionClass, IN_NAME), QUERY_OPCODE, ONE_QUESTION),
-    answerIn: joined(answer, encodeString(DnsAnswerTag.class, IN_NAME)),
-    query: joined(encodeString(RoundTripTag.operation, QUERY_NAME), target),
+    onlyQuestion: Constant.of(
+      question,
+      encodeString(DnsTag.questionClass, IN_NAME),
+      QUERY_OPCODE,
+      ONE_QUESTION,
+    ),
+    answerIn: Constant.of(answer, encodeString(DnsAnswerTag.class, IN_NAME)),
+    query: Constant.of(encodeString(RoundTripTag.operation, QUERY_NAME), target),
   };
-}
-
-function joined(...parts: readonly Uint8Array[]): Uint8Array {
-  return Uint8Array.from(parts.flatMap((part) => [...part]));
 }
 
 /** Types below this, the assigned ones but two, are a plain array: a lookup is one load. */
@@ -145,24 +146,24 @@ export function isKnownType(type: number): boolean {
 }
 
 /** Assigned classes as fields of the question and of an answer; others are CLASS123 (RFC 3597 section 5). */
-const classes = new Map<number, { question: Uint8Array; answer: Uint8Array }>();
+const classes = new Map<number, { question: Constant; answer: Constant }>();
 for (const [code, name] of Object.entries(CLASS_NAMES)) classes.set(Number(code), classNameOf(name));
 const CLASS_IN = classes.get(Class.IN)!;
 
-function classNameOf(name: string): { question: Uint8Array; answer: Uint8Array } {
+function classNameOf(name: string): { question: Constant; answer: Constant } {
   return {
     question: encodeString(DnsTag.questionClass, name),
     answer: encodeString(DnsAnswerTag.class, name),
   };
 }
 
-export function className(code: number): { readonly question: Uint8Array; readonly answer: Uint8Array } {
+export function className(code: number): { readonly question: Constant; readonly answer: Constant } {
   if (code === Class.IN) return CLASS_IN;
   return classes.get(code) ?? classNameOf(`CLASS${code}`);
 }
 
 /** The 16 opcodes as fields `operation` and `opcode`. */
-export const OPCODES: readonly { readonly operation: Uint8Array; readonly opcode: Uint8Array }[] = Array.from(
+export const OPCODES: readonly { readonly operation: Constant; readonly opcode: Constant }[] = Array.from(
   { length: 16 },
   (_, code) => {
     const name = OPCODE_NAMES[code] ?? `OPCODE${code}`;
@@ -173,10 +174,10 @@ export const OPCODES: readonly { readonly operation: Uint8Array; readonly opcode
   },
 );
 
-const rcodes: ({ rcode: Uint8Array; errorType: Uint8Array } | undefined)[] = new Array(4096).fill(undefined);
+const rcodes: ({ rcode: Constant; errorType: Constant } | undefined)[] = new Array(4096).fill(undefined);
 
 /** The field of an rcode (12 bits, RFC 6891 section 6.1.3) and of the error type it is. */
-export function rcodeName(code: number): { readonly rcode: Uint8Array; readonly errorType: Uint8Array } {
+export function rcodeName(code: number): { readonly rcode: Constant; readonly errorType: Constant } {
   let known = rcodes[code];
   if (known === undefined) {
     const name = RCODE_NAMES[code] ?? `RCODE${code}`;
@@ -196,11 +197,11 @@ const FLAG_NAMES = ['AA', 'TC', 'RD', 'RA', 'AD', 'CD'] as const;
 /** Bits 4 to 10 of the second header word. */
 const FLAG_COMBINATIONS = 128;
 /** The fields `header_flags` by those bits, and the same before NOERROR; made when first met. */
-const flagFields: (Uint8Array | undefined)[] = new Array(FLAG_COMBINATIONS).fill(undefined);
-const noErrorFields: (Uint8Array | undefined)[] = new Array(FLAG_COMBINATIONS).fill(undefined);
+const flagFields: (Constant | undefined)[] = new Array(FLAG_COMBINATIONS).fill(undefined);
+const noErrorFields: (Constant | undefined)[] = new Array(FLAG_COMBINATIONS).fill(undefined);
 
-function flagFieldsOf(flags: number): Uint8Array {
-  return joined(
+function flagFieldsOf(flags: number): Constant {
+  return Constant.of(
     ...FLAG_BITS.flatMap((bit, i) =>
       (flags & bit) !== 0 ? [encodeString(DnsTag.headerFlags, FLAG_NAMES[i])] : [],
     ),
@@ -208,15 +209,15 @@ function flagFieldsOf(flags: number): Uint8Array {
 }
 
 /** The names of the flags that are set, in the order of the header. */
-export function flagNames(flags: number): Uint8Array {
+export function flagNames(flags: number): Constant {
   const index = (flags >> 4) & (FLAG_COMBINATIONS - 1);
   flagFields[index] ??= flagFieldsOf(flags);
   return flagFields[index];
 }
 
 /** The same in a response without an error. */
-export function flagNamesNoError(flags: number): Uint8Array {
+export function flagNamesNoError(flags: number): Constant {
   const index = (flags >> 4) & (FLAG_COMBINATIONS - 1);
-  noErrorFields[index] ??= joined(flagFieldsOf(flags), encodeString(DnsTag.rcode, 'NOERROR'));
+  noErrorFields[index] ??= Constant.of(flagFieldsOf(flags), encodeString(DnsTag.rcode, 'NOERROR'));
   return noErrorFields[index];
 }

@@ -34,10 +34,10 @@ export function writeQuery(entry: Transaction, message: Message): void {
   const { detail, envelope } = exchange;
   writeQuestion(entry, message);
   if (message.opcode === Opcode.QUERY && message.hasQuestion) {
-    envelope.raw(typeName(message.type).query);
+    envelope.constant(typeName(message.type).query);
   } else {
-    envelope.raw(OPCODES[message.opcode].operation);
-    if (message.hasQuestion) envelope.raw(typeName(message.type).target);
+    envelope.constant(OPCODES[message.opcode].operation);
+    if (message.hasQuestion) envelope.constant(typeName(message.type).target);
   }
   entry.queryFlags = message.flags;
   if (message.answers + message.authorities + message.additionals === 0) {
@@ -56,7 +56,7 @@ function writeQuestion(entry: Transaction, message: Message): void {
   const { detail } = entry.exchange!;
   detail.uintNonZero(DnsTag.id, message.id);
   if (!message.hasQuestion) {
-    detail.raw(OPCODES[message.opcode].opcode);
+    detail.constant(OPCODES[message.opcode].opcode);
     return;
   }
   const mark = beginField(detail, DnsTag.questionName);
@@ -66,12 +66,12 @@ function writeQuestion(entry: Transaction, message: Message): void {
   entry.nameAt = detail.length - entry.nameLength;
   const type = typeName(message.type);
   if (message.opcode === Opcode.QUERY && message.class === Class.IN && message.questions === 1) {
-    detail.raw(type.onlyQuestion);
+    detail.constant(type.onlyQuestion);
     return;
   }
-  detail.raw(OPCODES[message.opcode].opcode);
-  detail.raw(type.question);
-  detail.raw(className(message.class).question);
+  detail.constant(OPCODES[message.opcode].opcode);
+  detail.constant(type.question);
+  detail.constant(className(message.class).question);
   detail.uint(DnsTag.questionCount, message.questions);
 }
 
@@ -92,17 +92,17 @@ export function writeResponse(entry: Transaction, message: Message): boolean {
   if (!entry.hasOpt && message.optAt >= 0) writeOpt(detail, message);
   if (walk === Walk.WHOLE || message.optAt >= 0 || rcodeIsWhole(entry, message)) {
     if (message.rcode === 0) {
-      detail.raw(flagNamesNoError(message.flags));
+      detail.constant(flagNamesNoError(message.flags));
       exchange.status = StatusValue.OK;
     } else {
       const { rcode, errorType } = rcodeName(message.rcode);
-      detail.raw(flagNames(message.flags));
-      detail.raw(rcode);
+      detail.constant(flagNames(message.flags));
+      detail.constant(rcode);
       exchange.status = StatusValue.ERROR;
-      envelope.raw(errorType);
+      envelope.constant(errorType);
     }
   } else {
-    detail.raw(flagNames(message.flags));
+    detail.constant(flagNames(message.flags));
     exchange.status = (message.flags & 15) === 0 ? StatusValue.OK : StatusValue.ERROR;
   }
   return walk !== Walk.BROKEN;
@@ -125,7 +125,7 @@ export function writeEnd(entry: Transaction): void {
     detail.uint(DnsTag.authorityCount, entry.authorities);
     detail.uint(DnsTag.additionalCount, entry.additionals);
   } else {
-    detail.raw(flagNames(entry.queryFlags));
+    detail.constant(flagNames(entry.queryFlags));
   }
   detail.uintNonZero(DnsTag.retransmits, entry.retransmits);
 }
@@ -204,10 +204,10 @@ class Answers implements AnswerSink {
     const word = u16(bytes, fixedAt + 2);
     const code = entry.scope === Scope.BOTH ? word : word & ~MULTICAST_BIT;
     if (code === Class.IN) {
-      detail.raw(typeName(type).answerIn);
+      detail.constant(typeName(type).answerIn);
     } else {
-      detail.raw(typeName(type).answer);
-      detail.raw(className(code).answer);
+      detail.constant(typeName(type).answer);
+      detail.constant(className(code).answer);
     }
     detail.uintNonZero(DnsAnswerTag.ttl, u32(bytes, fixedAt + 4));
     const dataMark = beginField(detail, DnsAnswerTag.data);

@@ -1,6 +1,6 @@
 /** gRPC calls on HTTP/2 streams (PROTOCOL-HTTP2.md and PROTOCOL-WEB.md). */
 
-import { encodeString, GrpcTag, RoundTripTag, StatusValue } from '@packetd/proto';
+import { type Constant, encodeString, GrpcTag, RoundTripTag, StatusValue } from '@packetd/proto';
 import { sanitiseMessage } from '../../redact/message.js';
 import { Direction } from '../decoder.js';
 import { Framing, framingOf, GrpcMessages } from '../grpc-messages.js';
@@ -123,11 +123,12 @@ class GrpcCall implements Call {
     if (stream.statusCode > 0) detail.uint(GrpcTag.httpStatusCode, stream.statusCode);
     if (!requests.uncertain) detail.uint(GrpcTag.requestMessages, requests.count);
     if (!responses.uncertain && stream.responded) detail.uint(GrpcTag.responseMessages, responses.count);
-    if (!requests.uncertain && !responses.uncertain) detail.raw(streaming(requests.count, responses.count));
+    if (!requests.uncertain && !responses.uncertain)
+      detail.constant(streaming(requests.count, responses.count));
     if (!stream.requestBodyDoubtful) detail.uint(GrpcTag.requestBodyBytes, stream.requestBodyBytes);
     if (stream.responded && !stream.responseBodyDoubtful)
       detail.uint(GrpcTag.responseBodyBytes, stream.responseBodyBytes);
-    if (resetCode >= 0 && resetCode < errorCodes.length) detail.raw(errorCodes[resetCode]);
+    if (resetCode >= 0 && resetCode < errorCodes.length) detail.constant(errorCodes[resetCode]);
     if (this.message.length > 0) detail.text(GrpcTag.statusMessage, this.message, 0, this.message.length);
 
     let code = this.status;
@@ -143,9 +144,9 @@ class GrpcCall implements Call {
       else return status;
     }
     const name = statusName(code);
-    detail.raw(name.code);
+    detail.constant(name.code);
     if (code === Code.OK) return StatusValue.OK;
-    envelope.raw(name.errorType);
+    envelope.constant(name.errorType);
     return resetCode >= 0 && this.status < 0 ? StatusValue.CANCELLED : StatusValue.ERROR;
   }
 
@@ -183,7 +184,7 @@ class GrpcCall implements Call {
     let end = start;
     while (end < list.ends[type] && bytes[end] !== SEMICOLON && bytes[end] !== 0x20) end++;
     if (start === end) {
-      detail.raw(PROTO);
+      detail.constant(PROTO);
       return Framing.PLAIN;
     }
     if (bytes[start] === PLUS || bytes[start] === DASH) start++;
@@ -207,7 +208,7 @@ function isGrpc(list: HeaderList, type: number): boolean {
   );
 }
 
-function streaming(requests: number, responses: number): Uint8Array {
+function streaming(requests: number, responses: number): Constant {
   if (requests > 1) return responses > 1 ? STREAMING.BIDI : STREAMING.CLIENT;
   return responses > 1 ? STREAMING.SERVER : STREAMING.UNARY;
 }

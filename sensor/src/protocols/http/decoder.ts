@@ -682,7 +682,7 @@ export class HttpDecoder implements Decoder {
   private keepUpgrade(exchange: Exchange, headBytes: number): void {
     const { detail, envelope } = exchange;
     const said = Buffer.from(envelope.bytes.slice(0, envelope.length));
-    const version = said.indexOf(VERSION_11);
+    const version = said.indexOf(VERSION_11.toBytes());
     this.upgrade = {
       exchange,
       detail: detail.bytes.slice(0, detail.length),
@@ -1030,5 +1030,5 @@ function grpcOutcome(message: Message, messages: GrpcMessages, exchange: Exchang
   const code = trailer === null ? message.grpcStatus : statusCode(trailer, 0, trailer.length);
   if (code <= Code.OK || exchange.status !== StatusValue.OK) return;
   exchange.status = StatusValue.ERROR;
-  exchange.envelope.raw(statusName(code).errorType);
+  exchange.envelope.constant(statusName(code).errorType);
 }

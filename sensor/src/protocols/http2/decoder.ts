@@ -4,7 +4,7 @@
  * After bytes are lost the compression state of that direction is doubtful and heals (hpack.ts); frames
  * are found again by a chain of plausible headers.
  */
-import { encodeString, Http2Tag, RoundTripTag, StatusValue } from '@packetd/proto';
+import { type Constant, encodeString, Http2Tag, RoundTripTag, StatusValue } from '@packetd/proto';
 import {
   type Connection,
   type Decoder,
@@ -48,8 +48,8 @@ const POST = knownMethod(Buffer.from('POST', 'latin1'), 0, 4);
 const list = new HeaderList();
 const trace = new TraceReader();
 
-const errorTypes: Uint8Array[] = [];
-const errorCodes: Uint8Array[] = [];
+const errorTypes: Constant[] = [];
+const errorCodes: Constant[] = [];
 ERROR_CODES.forEach((name, code) => {
   errorTypes[code] = encodeString(RoundTripTag.errorType, name);
   errorCodes[code] = encodeString(Http2Tag.errorCode, name);
@@ -110,7 +110,7 @@ export class Http2Decoder implements Decoder {
     stream.requestHeaderBytes = headerBytes;
     stream.requestBodyBytes = bodyBytes;
     exchange.detailTag = DETAIL_TAG;
-    exchange.envelope.raw(VERSION);
+    exchange.envelope.constant(VERSION);
     this.streams.set(1, stream);
   }
 
@@ -483,7 +483,7 @@ export class Http2Decoder implements Decoder {
       count(exchange, Direction.CLIENT, half.blockFrameBytes);
     }
     stream.requestHeaderBytes = half.blockFrameBytes;
-    exchange.envelope.raw(VERSION);
+    exchange.envelope.constant(VERSION);
     this.sort(stream, exchange);
     writeFields(stream, list, Http2Tag.requestHeaders, this.options.headers, trace);
     trace.write(exchange.envelope);
@@ -611,7 +611,7 @@ export class Http2Decoder implements Decoder {
     )
       exchange.status = StatusValue.INCOMPLETE;
     if (resetCode > ErrorCode.NO_ERROR && resetCode < ERROR_CODES.length && stream.call === null) {
-      exchange.detail.raw(errorCodes[resetCode]);
+      exchange.detail.constant(errorCodes[resetCode]);
     }
     stream.exchange = null;
     stream.call = null;
@@ -643,7 +643,7 @@ export class Http2Decoder implements Decoder {
     }
     // A response that is whole but for END_STREAM: the server wants no more of the request (section 8.1).
     if (resetCode === ErrorCode.NO_ERROR && code > 0) return code >= 400 ? StatusValue.ERROR : StatusValue.OK;
-    if (resetCode >= 0 && resetCode < errorTypes.length) exchange.envelope.raw(errorTypes[resetCode]);
+    if (resetCode >= 0 && resetCode < errorTypes.length) exchange.envelope.constant(errorTypes[resetCode]);
     if (status === StatusValue.NO_RESPONSE && exchange.responseStartNs >= 0) return StatusValue.INCOMPLETE;
     return status;
   }

@@ -1,6 +1,6 @@
 /** Writes header fields into a stream's exchange. */
 
-import { encodeString, Http2Tag, KeyValueTag, RoundTripTag } from '@packetd/proto';
+import { Constant, encodeString, Http2Tag, KeyValueTag, RoundTripTag } from '@packetd/proto';
 import { REDACTED } from '../../redact/headers.js';
 import type { Exchange } from '../exchange.js';
 import { Field, type FieldName, MAX_RECORDED_FIELDS } from '../http-names.js';
@@ -12,7 +12,7 @@ import type { Stream } from './stream.js';
 
 export const VERSION = encodeString(RoundTripTag.protocolVersion, '2');
 const SCHEMES = [encodeString(Http2Tag.scheme, 'https'), encodeString(Http2Tag.scheme, 'http')];
-const NO_SCHEME = new Uint8Array(0);
+const NO_SCHEME = Constant.of();
 const COLON = 0x3a;
 const SECRET_VALUE = encodeString(KeyValueTag.value, REDACTED);
 const CONNECT = 7;
@@ -108,8 +108,8 @@ function writeEntry(exchange: Exchange, tag: number, entry: Entry): void {
 
 function writeSecret(exchange: Exchange, tag: number, name: FieldName): void {
   const mark = exchange.detail.begin(tag);
-  exchange.detail.raw(name.encoded);
-  if (!name.secret) exchange.detail.raw(SECRET_VALUE);
+  exchange.detail.constant(name.encoded);
+  if (!name.secret) exchange.detail.constant(SECRET_VALUE);
   exchange.detail.end(mark);
 }
 

@@ -1,5 +1,5 @@
 /** APIs by number: names, programs of all versions, and the constants that a record takes from them. */
-import { encodeString, KafkaTag, RoundTripTag, WireWriter } from '@packetd/proto';
+import { type Constant, encode, encodeString, KafkaTag, RoundTripTag } from '@packetd/proto';
 import { BROKER_APIS } from './broker-apis.js';
 import { CLIENT_APIS } from './client-apis.js';
 import { type ApiRow, type Program, requestProgram, responseProgram } from './schema.js';
@@ -17,9 +17,9 @@ const OPERATIONS: Readonly<Record<string, readonly [string, string]>> = {
 export class Api {
   readonly name: string;
   /** RoundTrip.operation. */
-  readonly envelope: Uint8Array;
+  readonly envelope: Constant;
   /** Fields of the detail that are the same for all its requests. */
-  readonly detail: Uint8Array;
+  readonly detail: Constant;
   readonly known: boolean;
   /** Newest version whose layout is known; -1 where none is. */
   readonly newestVersion: number;
@@ -34,14 +34,13 @@ export class Api {
     this.known = row !== undefined;
     this.newestVersion = row === undefined ? -1 : row[3];
     this.envelope = encodeString(RoundTripTag.operation, this.name);
-    const writer = new WireWriter();
-    writer.string(KafkaTag.apiName, this.name);
     const operation = OPERATIONS[this.name];
-    if (operation !== undefined) {
+    this.detail = encode((writer) => {
+      writer.string(KafkaTag.apiName, this.name);
+      if (operation === undefined) return;
       writer.string(KafkaTag.operationName, operation[0]);
       writer.string(KafkaTag.operationType, operation[1]);
-    }
-    this.detail = writer.bytes.slice(0, writer.length);
+    });
   }
 
   request(version: number): Program {

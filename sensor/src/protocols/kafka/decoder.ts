@@ -194,9 +194,9 @@ export class KafkaDecoder implements Decoder {
     exchange.requestStartNs = input.timeAt(at);
     exchange.requestFirstSegment = input.segmentAt(at);
     exchange.requestBytes = SIZE_BYTES + size;
-    exchange.envelope.raw(known.envelope);
+    exchange.envelope.constant(known.envelope);
     const { detail } = exchange;
-    detail.raw(known.detail);
+    detail.constant(known.detail);
     detail.uint(KafkaTag.apiVersion, version);
     detail.int(KafkaTag.correlationId, correlationId);
     message.api = known;

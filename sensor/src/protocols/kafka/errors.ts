@@ -1,5 +1,5 @@
 /** Error codes of the Kafka protocol guide, as of 4.4. */
-import { encodeString, KafkaTag, RoundTripTag } from '@packetd/proto';
+import { type Constant, encodeString, KafkaTag, RoundTripTag } from '@packetd/proto';
 
 /** Names by code, from -1 on; 0 is no error. */
 const ERROR_NAMES = [
@@ -147,8 +147,8 @@ export const UNSUPPORTED_VERSION = 35;
 
 /** An error code's fields, encoded. */
 export interface ErrorCode {
-  readonly envelope: Uint8Array;
-  readonly detail: Uint8Array;
+  readonly envelope: Constant;
+  readonly detail: Constant;
 }
 
 const codes: ErrorCode[] = ERROR_NAMES.map(encode);

@@ -159,8 +159,8 @@ export class Fields implements Visitor {
     detail.uintNonZero(KafkaTag.throttleTimeMs, this.throttleMs);
     if (this.error !== 0) {
       const code = errorCode(this.error);
-      envelope.raw(code.envelope);
-      detail.raw(code.detail);
+      envelope.constant(code.envelope);
+      detail.constant(code.detail);
     }
   }
 
@@ -169,7 +169,7 @@ export class Fields implements Visitor {
     if (!batches.uncounted) detail.uint(KafkaTag.messageCount, batches.records);
     if (batches.bytes >= 0) detail.uint(KafkaTag.recordBytes, batches.bytes);
     const codec = CODECS[batches.codec];
-    if (codec !== undefined) detail.raw(codec);
+    if (codec !== undefined) detail.constant(codec);
   }
 
   private writeTopics(exchange: Exchange): void {

@@ -1,11 +1,11 @@
 /** Names of commands, interned by their bytes: what a record needs of them in wire format. */
-import { encodeString, MongodbTag, RoundTripTag } from '@packetd/proto';
+import { type Constant, encodeString, MongodbTag, RoundTripTag } from '@packetd/proto';
 
 export interface Command {
   readonly name: string;
   /** RoundTrip.operation, and Mongodb.command. */
-  readonly operation: Uint8Array;
-  readonly detail: Uint8Array;
+  readonly operation: Constant;
+  readonly detail: Constant;
   /** The command's own value is the name of its collection. */
   readonly namesCollection: boolean;
 }

@@ -448,8 +448,8 @@ export class MongodbDecoder implements Decoder {
       exchange.operation('compressed');
       detail.string(MongodbTag.command, 'compressed');
     } else {
-      envelope.raw(name.operation);
-      detail.raw(name.detail);
+      envelope.constant(name.operation);
+      detail.constant(name.detail);
     }
     const { database, collection, text } = request;
     if (database.length > 0) detail.text(MongodbTag.database, database, 0, database.length);

@@ -1,4 +1,5 @@
 /** A command whose answer is not whole yet. */
+import type { Constant } from '@packetd/proto';
 import type { SqlShape } from '../../redact/sql.js';
 import type { Exchange } from '../exchange.js';
 
@@ -49,9 +50,9 @@ export class Command {
   preparedColumns = 0;
   shape: SqlShape | null = null;
   /** The current database when the command succeeds, a field in wire format; null leaves it, empty is unknown. */
-  namespace: Uint8Array | null = null;
+  namespace: Constant | null = null;
   /** The user when the command succeeds, a field in wire format. */
-  user: Uint8Array | null = null;
+  user: Constant | null = null;
   /** The character set when the command succeeds, and before it; -1 leaves it. */
   charset = -1;
   formerCharset = -1;

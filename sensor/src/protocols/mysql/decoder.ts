@@ -9,7 +9,7 @@
  * unknown until it is named. A connection that is compressed, or whose client does send ahead, is given
  * up at a loss. A capture that begins between commands sent ahead cannot be told from one that does not.
  */
-import { StatusValue } from '@packetd/proto';
+import { NO_FIELDS, StatusValue } from '@packetd/proto';
 import { Escapes } from '../../redact/sql.js';
 import { Charset } from '../../redact/sql-charset.js';
 import { type Connection, type Decoder, type DecoderOptions, Direction, type Input } from '../decoder.js';
@@ -39,7 +39,6 @@ type Phase = (typeof Phase)[keyof typeof Phase];
 
 /** Answer of a step that needs more bytes. */
 const WAIT = -1;
-const UNKNOWN = new Uint8Array(0);
 /** Commands after a loss that must come one by one before answers are paired again. */
 const MIN_TRUST = 2;
 /** First byte of a greeting. */
@@ -491,7 +490,7 @@ export class MysqlDecoder implements Decoder {
       this.phase = Phase.COMMANDS;
     }
     if (direction === Direction.CLIENT) {
-      session.useDatabase(UNKNOWN);
+      session.useDatabase(NO_FIELDS);
       session.lastShape = null;
       this.heard = false;
       this.trust = 0;

@@ -1,5 +1,5 @@
 /** Commands in flight, in the order in which they were sent, which is that of their answers. */
-import { StatusValue } from '@packetd/proto';
+import { NO_FIELDS, StatusValue } from '@packetd/proto';
 import type { Connection, Input } from '../decoder.js';
 import type { Exchange } from '../exchange.js';
 import { type Command, releaseCommand, Stage, takeCommand } from './command.js';
@@ -7,8 +7,6 @@ import type { Lane } from './lane.js';
 import { writeCommand, writeResult } from './record.js';
 import type { Session } from './session.js';
 import { Com } from './wire.js';
-
-const UNKNOWN = new Uint8Array(0);
 
 export class Pairing {
   head: Command | null = null;
@@ -99,8 +97,8 @@ export class Pairing {
     const begun = command.begun || command.doubtful;
     exchange.status = begun && status === StatusValue.NO_RESPONSE ? StatusValue.INCOMPLETE : status;
     // Nobody knows whether it was carried out.
-    if (command.namespace !== null) this.session.useDatabase(UNKNOWN);
-    if (command.user !== null) this.session.useUser(UNKNOWN);
+    if (command.namespace !== null) this.session.useDatabase(NO_FIELDS);
+    if (command.user !== null) this.session.useUser(NO_FIELDS);
     this.emit(command);
   }
 

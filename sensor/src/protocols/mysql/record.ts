@@ -1,5 +1,5 @@
 /** Writes what commands and answers say into an exchange: no strings, no objects. */
-import { encodeString, MysqlTag, RoundTripTag, StatusValue, WireWriter } from '@packetd/proto';
+import { type Constant, encodeString, MysqlTag, RoundTripTag, StatusValue, WireWriter } from '@packetd/proto';
 import type { SqlShape } from '../../redact/sql.js';
 import type { Exchange } from '../exchange.js';
 import type { Command } from './command.js';
@@ -17,10 +17,10 @@ const ER_SIGNAL_EXCEPTION = 1644;
 const [USER_CLASS_0, USER_CLASS_1] = Buffer.from('45');
 
 interface Words {
-  readonly command: Uint8Array;
+  readonly command: Constant;
   /** Operation of a command without SQL. */
-  readonly operation: Uint8Array;
-  readonly operationName: Uint8Array;
+  readonly operation: Constant;
+  readonly operationName: Constant;
 }
 
 const words: Words[] = [];
@@ -38,8 +38,8 @@ function wordsOf(command: string, operation: string): Words {
 }
 
 /** Wire format of error numbers seen so far: at most 65,536. */
-const statusCodes: Uint8Array[] = [];
-const errorTypes: Uint8Array[] = [];
+const statusCodes: Constant[] = [];
+const errorTypes: Constant[] = [];
 
 /** What every record of a statement repeats, in wire format. */
 interface EncodedShape {
@@ -74,10 +74,10 @@ function writeText(writer: WireWriter, tag: number, text: Uint8Array): void {
 export function writeCommand(exchange: Exchange, code: number, shape: SqlShape | null): void {
   const { command, operation, operationName } = words[code];
   const { detail, envelope } = exchange;
-  detail.raw(command);
+  detail.constant(command);
   if (shape === null || shape.operationBytes.length === 0) {
-    detail.raw(operationName);
-    envelope.raw(operation);
+    detail.constant(operationName);
+    envelope.constant(operation);
   }
   if (shape === null) return;
   let encoded = encodedShapes.get(shape);
@@ -93,7 +93,7 @@ export function writeCommand(exchange: Exchange, code: number, shape: SqlShape |
 /** What is known of the connection, and what the answer said. */
 export function writeResult(command: Command, session: Session): void {
   const { detail } = command.exchange;
-  detail.raw(session.fields());
+  detail.constant(session.fields());
   if (command.affectedRows >= 0) detail.uint(MysqlTag.affectedRows, command.affectedRows);
   detail.uintNonZero(MysqlTag.lastInsertId, command.lastInsertId);
   detail.uintNonZero(MysqlTag.warnings, command.warnings);
@@ -117,8 +117,8 @@ export function writeError(exchange: Exchange, bytes: Uint8Array, start: number,
     statusCodes[code] = encodeString(MysqlTag.statusCode, String(code));
     errorTypes[code] = encodeString(RoundTripTag.errorType, String(code));
   }
-  exchange.detail.raw(statusCodes[code]);
-  exchange.envelope.raw(errorTypes[code]);
+  exchange.detail.constant(statusCodes[code]);
+  exchange.envelope.constant(errorTypes[code]);
   let at = start + 3;
   let signalled = code === ER_SIGNAL_EXCEPTION;
   if (end - at >= 6 && bytes[at] === HASH) {

@@ -1,29 +1,28 @@
 /** Requests that select the database, the user or the character set of the connection. */
-import { MysqlTag } from '@packetd/proto';
+import { type Constant, MysqlTag, NO_FIELDS } from '@packetd/proto';
 import { Escapes } from '../../redact/sql.js';
 import { Charset, charsetNamed, charsetOfCollation } from '../../redact/sql-charset.js';
 import type { Command } from './command.js';
 import { encodeName, type Session } from './session.js';
 import { Capability, findNul, uint16 } from './wire.js';
 
-const UNKNOWN = new Uint8Array(0);
 const BACKQUOTE = 0x60;
 const SEMICOLON = 0x3b;
 
 /** `USE name`, the name bare or in backquotes, as a field in wire format; empty where it is none of these. */
-export function selectedDatabase(bytes: Uint8Array, start: number, end: number): Uint8Array {
+export function selectedDatabase(bytes: Uint8Array, start: number, end: number): Constant {
   let at = afterBlanks(bytes, start, end);
-  if (end - at < 4 || !isUse(bytes, at)) return UNKNOWN;
+  if (end - at < 4 || !isUse(bytes, at)) return NO_FIELDS;
   at = afterBlanks(bytes, at + 3, end);
   let stop = end;
   while (stop > at && (bytes[stop - 1] <= 0x20 || bytes[stop - 1] === SEMICOLON)) stop--;
   if (bytes[at] === BACKQUOTE) {
-    if (stop - at < 3 || bytes[stop - 1] !== BACKQUOTE) return UNKNOWN;
+    if (stop - at < 3 || bytes[stop - 1] !== BACKQUOTE) return NO_FIELDS;
     at++;
     stop--;
-    for (let i = at; i < stop; i++) if (bytes[i] === BACKQUOTE) return UNKNOWN;
+    for (let i = at; i < stop; i++) if (bytes[i] === BACKQUOTE) return NO_FIELDS;
   } else {
-    for (let i = at; i < stop; i++) if (!isNameByte(bytes[i])) return UNKNOWN;
+    for (let i = at; i < stop; i++) if (!isNameByte(bytes[i])) return NO_FIELDS;
   }
   return encodeName(MysqlTag.namespace, bytes, at, stop);
 }
@@ -41,7 +40,7 @@ export function userChange(
 ): void {
   const stop = findNul(bytes, start, end);
   command.user = encodeName(MysqlTag.user, bytes, start, stop);
-  command.namespace = UNKNOWN;
+  command.namespace = NO_FIELDS;
   changeReading(command, session, Charset.UNKNOWN);
   let at = stop + 1;
   if (!session.known || at >= end) return;

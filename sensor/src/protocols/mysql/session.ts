@@ -1,5 +1,5 @@
 /** What the client and the server agreed on, and what the connection has selected and prepared since. */
-import { encodeString, MysqlTag, WireWriter } from '@packetd/proto';
+import { Constant, encode, encodeString, MysqlTag, NO_FIELDS } from '@packetd/proto';
 import { Escapes, type SqlShape } from '../../redact/sql.js';
 import { Charset, charsetNamed, charsetOfCollation } from '../../redact/sql-charset.js';
 import { afterString, Capability, findNul, lenenc, MariadbCapability, uint16, uint32 } from './wire.js';
@@ -19,7 +19,6 @@ const SYSTEM_MARIADB = encodeString(MysqlTag.system, 'mariadb');
 /** What MariaDB puts before its version where a replica of MySQL 5.5 would not understand it. */
 const REPLICATION_PREFIX = [...'5.5.5-'].map((c) => c.charCodeAt(0));
 const MARIADB = [...'mariadb'].map((c) => c.charCodeAt(0));
-const NOTHING = new Uint8Array(0);
 
 export class Session {
   /** The handshake response was seen, and with it what follows. */
@@ -35,11 +34,11 @@ export class Session {
   charset: Charset = Charset.UNKNOWN;
   private serverCharset: Charset = Charset.UNKNOWN;
   /** Fields in wire format. */
-  private system: Uint8Array = SYSTEM_MYSQL;
-  private version: Uint8Array = NOTHING;
-  private user: Uint8Array = NOTHING;
-  private namespace: Uint8Array = NOTHING;
-  private all: Uint8Array = SYSTEM_MYSQL;
+  private system: Constant = SYSTEM_MYSQL;
+  private version: Constant = NO_FIELDS;
+  private user: Constant = NO_FIELDS;
+  private namespace: Constant = NO_FIELDS;
+  private all: Constant = SYSTEM_MYSQL;
   /** The statement that was sent last for preparation: MariaDB's id -1. */
   lastShape: SqlShape | null = null;
   private readonly statements = new Map<number, Statement>();
@@ -58,23 +57,23 @@ export class Session {
   }
 
   /** What every record of the connection repeats, in wire format. */
-  fields(): Uint8Array {
+  fields(): Constant {
     return this.all;
   }
 
   /** The current database, as a field in wire format; empty where it is not known. */
-  useDatabase(namespace: Uint8Array): void {
+  useDatabase(namespace: Constant): void {
     this.namespace = namespace;
     this.join();
   }
 
-  useUser(user: Uint8Array): void {
+  useUser(user: Constant): void {
     this.user = user;
     this.join();
   }
 
   private join(): void {
-    this.all = Buffer.concat([this.system, this.namespace, this.user, this.version]);
+    this.all = Constant.of(this.system, this.namespace, this.user, this.version);
   }
 
   /**
@@ -117,12 +116,12 @@ export class Session {
    * string<NUL> database. HandshakeResponse320: int<2>, int<3>, string<NUL> user, string<NUL> auth response,
    * string<NUL> database. Answers the database as a field in wire format, empty where there is none.
    */
-  handshakeResponse(bytes: Uint8Array, start: number, end: number): Uint8Array {
+  handshakeResponse(bytes: Uint8Array, start: number, end: number): Constant {
     this.known = true;
     let capabilities = end - start >= 2 ? uint16(bytes, start) : 0;
     let at = start + 5;
     if ((capabilities & Capability.PROTOCOL_41) !== 0) {
-      if (end - start < 32) return NOTHING;
+      if (end - start < 32) return NO_FIELDS;
       capabilities = uint32(bytes, start);
       // A server may be told to mind its own.
       const charset = charsetOfCollation(bytes[start + 8]);
@@ -140,12 +139,12 @@ export class Session {
     const stop = findNul(bytes, at, end);
     this.useUser(encodeName(MysqlTag.user, bytes, at, stop));
     at = stop + 1;
-    if ((capabilities & Capability.CONNECT_WITH_DB) === 0 || at >= end) return NOTHING;
+    if ((capabilities & Capability.CONNECT_WITH_DB) === 0 || at >= end) return NO_FIELDS;
     if ((capabilities & Capability.PROTOCOL_41) === 0) at = findNul(bytes, at, end) + 1;
     else if ((capabilities & Capability.PLUGIN_AUTH_LENENC) !== 0) at = afterString(bytes, at, end);
     else if ((capabilities & Capability.SECURE_CONNECTION) !== 0) at += 1 + bytes[at];
     else at = findNul(bytes, at, end) + 1;
-    return at < end ? encodeName(MysqlTag.namespace, bytes, at, findNul(bytes, at, end)) : NOTHING;
+    return at < end ? encodeName(MysqlTag.namespace, bytes, at, findNul(bytes, at, end)) : NO_FIELDS;
   }
 
   has(capability: number): boolean {
@@ -213,11 +212,9 @@ export class Session {
 }
 
 /** A string field in wire format; nothing for an empty or overlong name. */
-export function encodeName(tag: number, bytes: Uint8Array, start: number, end: number): Uint8Array {
-  if (end <= start || end - start > MAX_NAME_BYTES) return NOTHING;
-  const writer = new WireWriter(end - start + 10);
-  writer.text(tag, bytes, start, end);
-  return writer.bytes.slice(0, writer.length);
+export function encodeName(tag: number, bytes: Uint8Array, start: number, end: number): Constant {
+  if (end <= start || end - start > MAX_NAME_BYTES) return NO_FIELDS;
+  return encode((writer) => writer.text(tag, bytes, start, end));
 }
 
 /** The string<lenenc> [at, next). */

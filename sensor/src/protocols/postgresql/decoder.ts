@@ -5,7 +5,15 @@
  * on when the client sends anew while the server's last word was ReadyForQuery, or when a client that is
  * known to wait for each answer sends anew. Requests in between are INCOMPLETE.
  */
-import { encodeString, PostgresqlTag, RoundTripTag, StatusValue, WireWriter } from '@packetd/proto';
+import {
+  Constant,
+  encodeString,
+  NO_FIELDS,
+  PostgresqlTag,
+  RoundTripTag,
+  StatusValue,
+  WireWriter,
+} from '@packetd/proto';
 import { Escapes, POSTGRESQL, type SqlShape, SqlShapes } from '../../redact/sql.js';
 import { Charset, charsetNamed } from '../../redact/sql-charset.js';
 import { type Connection, type Decoder, type DecoderOptions, Direction, type Input } from '../decoder.js';
@@ -59,7 +67,8 @@ const [CONNECT, CANCEL, QUERY, EXECUTE, FUNCTION] = [
   'execute',
   'function_call',
 ].map((name) => Buffer.from(name));
-const NO_BYTES = new Uint8Array(0);
+/** First of the field `request` of a query behind its tag and length. */
+const QUERY_LETTER = 0x71;
 
 /** Shared by all sessions of a thread: statements repeat across them. */
 const shapes = new SqlShapes(POSTGRESQL);
@@ -118,8 +127,8 @@ export class PostgresqlDecoder implements Decoder {
   private notices = 0;
   private copyBytes = -1;
   /** Database, user and protocol version, in wire format. */
-  private session: Uint8Array = NO_BYTES;
-  private version: Uint8Array = NO_BYTES;
+  private session: Constant = NO_FIELDS;
+  private version: Constant = NO_FIELDS;
   /** The client has spoken. */
   private begun = false;
   private handedOver = false;
@@ -315,7 +324,7 @@ export class PostgresqlDecoder implements Decoder {
       // The database is the user's where none is named.
       if (!named) w.text(PostgresqlTag.database, bytes, user, userEnd);
     }
-    this.session = w.bytes.slice(0, w.length);
+    this.session = new Constant(w);
     const exchange = this.open(input, at, stop, Request.CONNECT);
     exchange.requestBytes = stop - at;
     writeOperation(exchange, CONNECT, 0, CONNECT.length);
@@ -742,7 +751,7 @@ export class PostgresqlDecoder implements Decoder {
     if (exchange === null) return;
     if (kind === StepKind.QUERY) {
       const status = TRANSACTION_STATUS[input.bytes[body]];
-      if (status !== undefined) exchange.detail.raw(status);
+      if (status !== undefined) exchange.detail.constant(status);
       if (this.completed > 1) exchange.detail.uint(PostgresqlTag.statements, this.completed);
     }
     this.answered(
@@ -758,9 +767,9 @@ export class PostgresqlDecoder implements Decoder {
     const step = this.failedStep;
     if (this.failed && this.heldError !== null && step !== null) {
       const exchange = this.connection.pool.take();
-      exchange.envelope.raw(this.version);
-      exchange.detail.raw(Request.PARSE);
-      exchange.detail.raw(this.session);
+      exchange.envelope.constant(this.version);
+      exchange.detail.constant(Request.PARSE);
+      exchange.detail.constant(this.session);
       exchange.requestStartNs = step.startNs;
       exchange.requestEndNs = step.endNs;
       exchange.requestBytes = step.bytes;
@@ -836,25 +845,25 @@ export class PostgresqlDecoder implements Decoder {
     this.batchBytes += length;
   }
 
-  private open(input: Input, at: number, stop: number, request: Uint8Array): Exchange {
+  private open(input: Input, at: number, stop: number, request: Constant): Exchange {
     const exchange = this.connection.pool.take();
     const last = Math.min(stop, input.end) - 1;
     exchange.requestStartNs = input.timeAt(at);
     exchange.requestEndNs = input.timeAt(last);
     exchange.requestFirstSegment = input.segmentAt(at);
     exchange.requestLastSegment = input.segmentAt(last);
-    if (request !== Request.CONNECT) exchange.envelope.raw(this.version);
-    exchange.detail.raw(request);
-    exchange.detail.raw(this.session);
+    if (request !== Request.CONNECT) exchange.envelope.constant(this.version);
+    exchange.detail.constant(request);
+    exchange.detail.constant(this.session);
     return exchange;
   }
 
   private emit(exchange: Exchange, status: number): void {
     if (exchange.tag === NO_OPERATION) {
       // No text, and no command tag: it is named by how it was asked.
-      const name = exchange.detail.bytes[2] === Request.QUERY[2] ? QUERY : EXECUTE;
+      const name = exchange.detail.bytes[2] === QUERY_LETTER ? QUERY : EXECUTE;
       writeOperation(exchange, name, 0, name.length);
-    } else if (exchange.tag === NO_VERSION) exchange.envelope.raw(this.version);
+    } else if (exchange.tag === NO_VERSION) exchange.envelope.constant(this.version);
     exchange.status = status;
     this.connection.emit(exchange);
   }
@@ -865,7 +874,7 @@ function refuse({ prepared }: Step): void {
 }
 
 /** Of a StartupMessage or NegotiateProtocolVersion: major version in the high 16 bits, minor in the low. */
-function protocolVersion(code: number): Uint8Array {
+function protocolVersion(code: number): Constant {
   return encodeString(RoundTripTag.protocolVersion, `${code >> 16}.${code & 0xffff}`);
 }
 

@@ -1,11 +1,11 @@
 /** Writes what requests and answers say into an exchange. */
-import { encodeString, PostgresqlTag, RoundTripTag } from '@packetd/proto';
+import { type Constant, encodeString, PostgresqlTag, RoundTripTag } from '@packetd/proto';
 import { sanitiseMessage } from '../../redact/message.js';
 import type { SqlShape } from '../../redact/sql.js';
 import type { Exchange } from '../exchange.js';
 import { stringEnd } from './wire.js';
 
-function request(name: string): Uint8Array {
+function request(name: string): Constant {
   return encodeString(PostgresqlTag.request, name);
 }
 
@@ -128,8 +128,8 @@ export function affectedRows(bytes: Uint8Array, start: number, end: number): num
   return scale === 1 ? -1 : rows;
 }
 
-export const TRANSACTION_STATUS: readonly (Uint8Array | undefined)[] = (() => {
-  const table: Uint8Array[] = [];
+export const TRANSACTION_STATUS: readonly (Constant | undefined)[] = (() => {
+  const table: Constant[] = [];
   table[0x49] = encodeString(PostgresqlTag.transactionStatus, 'idle');
   table[0x54] = encodeString(PostgresqlTag.transactionStatus, 'transaction');
   table[0x45] = encodeString(PostgresqlTag.transactionStatus, 'failed');

@@ -2,7 +2,7 @@
  * Commands by name: where their keys are, and what they do to the connection
  * (https://redis.io/docs/latest/commands/, key specifications).
  */
-import { encodeString, RedisTag, RoundTripTag, WireWriter } from '@packetd/proto';
+import { type Constant, encode, encodeString, RedisTag, RoundTripTag } from '@packetd/proto';
 
 /** What a command does to the pairing or to the connection. */
 export const Effect = {
@@ -92,11 +92,19 @@ export const MAX_COUNTED = MAX_TEXT_ARGUMENTS + 4;
 
 export class Command {
   /** RoundTrip.operation in wire format. */
-  readonly operation: Uint8Array;
+  readonly operation: Constant;
   /** Its subcommands, or null where it has none. */
   subcommands: CommandTable | null = null;
+  /** Nothing depends on its arguments, nor on that it was sent. */
+  get isPlain(): boolean {
+    const { effect } = this;
+    return (
+      this.countAt === 0 && this.subcommands === null && (effect === Effect.NONE || effect === Effect.FOREIGN)
+    );
+  }
+
   /** By number of arguments; null where not yet made. */
-  private readonly details: (Uint8Array | null)[] = new Array(MAX_COUNTED + 1).fill(null);
+  private readonly details: (Constant | null)[] = new Array(MAX_COUNTED + 1).fill(null);
 
   /**
    * `words` is 2 for a name with its subcommand. Keys are the arguments `firstKey` to `lastKey` (counted
@@ -133,21 +141,20 @@ export class Command {
   }
 
   /** The fields of Redis that follow from command and number of arguments, in wire format. */
-  detail(count: number): Uint8Array {
+  detail(count: number): Constant {
     return this.details[Math.min(count, MAX_COUNTED)] ?? this.makeDetail(count);
   }
 
-  private makeDetail(count: number): Uint8Array {
-    const writer = new WireWriter(128);
+  private makeDetail(count: number): Constant {
     const shown = Math.max(0, Math.min(count - this.words, MAX_TEXT_ARGUMENTS));
     const cut = count - this.words > MAX_TEXT_ARGUMENTS ? ' …' : '';
-    writer.string(RedisTag.command, this.name);
-    writer.string(RedisTag.queryText, `${this.name}${' ?'.repeat(shown)}${cut}`);
-    if (count < MAX_COUNTED) {
+    const detail = encode((writer) => {
+      writer.string(RedisTag.command, this.name);
+      writer.string(RedisTag.queryText, `${this.name}${' ?'.repeat(shown)}${cut}`);
+      if (count >= MAX_COUNTED) return;
       writer.uint(RedisTag.argumentCount, count);
       writer.uintNonZero(RedisTag.keyCount, this.keys(count));
-    }
-    const detail = writer.bytes.slice(0, writer.length);
+    });
     this.details[Math.min(count, MAX_COUNTED)] = detail;
     return detail;
   }

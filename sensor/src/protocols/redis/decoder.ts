@@ -3,7 +3,7 @@ import { encodeString, RedisTag, RoundTripTag, StatusValue, WireWriter } from '@
 import { sanitiseMessage } from '../../redact/message.js';
 import { type Connection, type Decoder, type DecoderOptions, Direction, Input } from '../decoder.js';
 import type { Exchange } from '../exchange.js';
-import { Effect, ReplyKind } from './commands.js';
+import { type Command, Effect, ReplyKind } from './commands.js';
 import { EFFECT_BITS, KIND, Lost, Pairing, writeDatabase } from './pairing.js';
 import { ReplyReader, type ReplySink } from './replies.js';
 import { RequestReader, type RequestSink } from './requests.js';
@@ -207,10 +207,24 @@ export class RedisDecoder implements Decoder, ReplySink, RequestSink {
       return true;
     }
     // What confirms a subscription is no reply that pairing could count.
-    exchange.status = answered ? StatusValue.INCOMPLETE : StatusValue.OK;
+    this.unanswered(exchange, answered ? StatusValue.INCOMPLETE : StatusValue.OK);
+    return true;
+  }
+
+  plainCommand(command: Command, exchange: Exchange): void {
+    exchange.tag = command.effect + KIND * command.replies;
+    if (this.answers === Answers.ON) {
+      this.pairing.command(exchange);
+      return;
+    }
+    if (this.answers === Answers.NEXT_NOT) this.answers = Answers.ON;
+    this.unanswered(exchange, StatusValue.OK);
+  }
+
+  private unanswered(exchange: Exchange, status: number): void {
+    exchange.status = status;
     writeDatabase(exchange, this.database);
     this.connection.emit(exchange);
-    return true;
   }
 
   /** A master's link to its replica, joined in its midst: nothing on it is a roundtrip. */
@@ -389,7 +403,7 @@ export class RedisDecoder implements Decoder, ReplySink, RequestSink {
     exchange.responseLastSegment = input.segmentAt(last);
     exchange.responseBytes = reader.bytes;
     exchange.missingBytes += reader.missing;
-    exchange.detail.raw(REPLY_TYPES[type]);
+    exchange.detail.constant(REPLY_TYPES[type]);
     if (elements >= 0) exchange.detail.uint(RedisTag.elementCount, elements);
     if (type !== Type.ERROR && type !== Type.BULK_ERROR) {
       exchange.status = StatusValue.OK;
@@ -524,7 +538,7 @@ function writeError(
     exchange.detail.text(RedisTag.statusCode, bytes, start, stop);
     exchange.envelope.text(RoundTripTag.errorType, bytes, start, stop);
     at = Math.min(stop + 1, end);
-  } else exchange.envelope.raw(ERROR_TYPE);
+  } else exchange.envelope.constant(ERROR_TYPE);
   let free = end;
   const own = OWN_TEXT.some((text) => startsWith(bytes, at, end, text));
   const before = own ? 0 : exchange.detail.length;

@@ -14,7 +14,7 @@
  *   where its replies do not fit the commands before their own.
  * What cannot be matched, or would get a reply that its command never gives, is INCOMPLETE.
  */
-import { RedisTag, StatusValue } from '@packetd/proto';
+import { type Constant, encodeString, RedisTag, StatusValue } from '@packetd/proto';
 import type { Connection, DecoderOptions } from '../decoder.js';
 import { type Exchange, ExchangeQueue } from '../exchange.js';
 import { Effect, ReplyKind } from './commands.js';
@@ -407,9 +407,13 @@ function merge(command: Exchange, reply: Exchange): void {
   command.status = reply.status;
 }
 
-/** The field `database` of the numbers that most have, in wire format. */
-export const DATABASES: readonly string[] = Array.from({ length: 16 }, (_, n) => String(n));
+/** The field `database` of the numbers that most have. */
+export const DATABASES: readonly Constant[] = Array.from({ length: 16 }, (_, n) => databaseField(n));
+
+function databaseField(database: number): Constant {
+  return encodeString(RedisTag.database, String(database));
+}
 
 export function writeDatabase(exchange: Exchange, database: number): void {
-  if (database >= 0) exchange.detail.string(RedisTag.database, DATABASES[database] ?? String(database));
+  if (database >= 0) exchange.detail.constant(DATABASES[database] ?? databaseField(database));
 }

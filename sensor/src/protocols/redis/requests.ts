@@ -10,7 +10,7 @@ import {
   MAX_COUNTED,
   withSubcommand,
 } from './commands.js';
-import { BAD, LF, lineEnd, MAX_BULK_BYTES, MAX_ELEMENTS, NEED_MORE, readNumber, Type } from './wire.js';
+import { BAD, CR, LF, lineEnd, MAX_BULK_BYTES, MAX_ELEMENTS, NEED_MORE, readNumber, Type } from './wire.js';
 
 /** Longest argument that is looked at: names, numbers of keys, databases. */
 const MAX_WANTED_BYTES = 64;
@@ -18,6 +18,9 @@ const MAX_WANTED_BYTES = 64;
 const MAX_KEY_BYTES = 1024;
 const MAX_KEYS = 64;
 const MAX_INLINE_BYTES = 4096;
+/** `*1`, `$1` and a letter, with their line ends. */
+const SHORTEST_BYTES = 11;
+const ZERO = 0x30;
 /** Words of an inline command that are looked at. */
 const INLINE_WORDS = 3;
 
@@ -25,6 +28,8 @@ export interface RequestSink {
   commandBegins(timeNs: number): void;
   /** It is over: `reader` says what it was. False ends the reading: something else follows. */
   commandEnds(reader: RequestReader, exchange: Exchange): boolean;
+  /** The same of one whose arguments say nothing to anybody (`Command.isPlain`). */
+  plainCommand(command: Command, exchange: Exchange): void;
 }
 
 export class RequestReader {
@@ -98,11 +103,61 @@ export class RequestReader {
         if (++this.index === this.count) this.ends(input, at);
         continue;
       }
-      const next = this.exchange === null ? this.begins(input, at) : this.argument(input, at);
+      let next = at;
+      if (this.exchange === null) {
+        next = this.plain(input, at);
+        if (next === at) next = this.begins(input, at);
+      } else next = this.argument(input, at);
       if (next < 0 || next === at) return next;
       at = next;
     }
     return at;
+  }
+
+  /**
+   * In one go what most commands are: whole, new, of few short arguments, none of which is wanted. Answers `at` where
+   * it is something else, or not whole.
+   */
+  private plain(input: Input, at: number): number {
+    const { bytes, end, timeNs, segment } = input;
+    if (end - at < SHORTEST_BYTES || at < input.freshFrom || this.recordKeys) return at;
+    const count = bytes[at + 1] - ZERO;
+    if (bytes[at] !== Type.ARRAY || bytes[at + 2] !== CR || bytes[at + 3] !== LF) return at;
+    if (count < 1 || count > 9) return at;
+    let next = at + 4;
+    let nameEnd = 0;
+    for (let left = count; left > 0; left--) {
+      if (next + 6 > end || bytes[next] !== Type.BULK_STRING) return at;
+      let length = bytes[next + 1] - ZERO;
+      if (length < 0 || length > 9) return at;
+      next += 2;
+      if (bytes[next] !== CR) {
+        const digit = bytes[next++] - ZERO;
+        if (digit < 0 || digit > 9) return at;
+        length = length * 10 + digit;
+      }
+      if (bytes[next] !== CR || bytes[next + 1] !== LF) return at;
+      next += 2 + length;
+      if (next + 2 > end) return at;
+      if (left === count) nameEnd = next;
+      next += 2;
+    }
+    // Its length is one digit or two.
+    const nameStart = bytes[at + 6] === CR ? at + 8 : at + 9;
+    if (nameEnd - nameStart > MAX_WANTED_BYTES) return at;
+    const command = commandNamed(bytes, nameStart, nameEnd);
+    if (command === null || !command.isPlain) return at;
+    this.sink.commandBegins(timeNs);
+    const exchange = this.connection.pool.take();
+    exchange.requestStartNs = timeNs;
+    exchange.requestEndNs = timeNs;
+    exchange.requestFirstSegment = segment;
+    exchange.requestLastSegment = segment;
+    exchange.requestBytes = next - at;
+    exchange.envelope.constant(command.operation);
+    exchange.detail.constant(command.detail(count));
+    this.sink.plainCommand(command, exchange);
+    return next;
   }
 
   /** `*count`, or an inline command. */
@@ -209,8 +264,8 @@ export class RequestReader {
 
   private describe(exchange: Exchange, command: Command): void {
     const { count } = this;
-    exchange.envelope.raw(command.operation);
-    exchange.detail.raw(command.detail(count));
+    exchange.envelope.constant(command.operation);
+    exchange.detail.constant(command.detail(count));
     if (command.countAt > 0) {
       const keys = Math.min(this.keys, count) + command.keys(count);
       exchange.detail.uintNonZero(RedisTag.keyCount, keys);

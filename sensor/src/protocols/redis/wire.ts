@@ -1,5 +1,5 @@
 /** RESP2 and RESP3 (https://redis.io/docs/latest/develop/reference/protocol-spec/): types and line reading. */
-import { encodeString, RedisTag } from '@packetd/proto';
+import { type Constant, encodeString, RedisTag } from '@packetd/proto';
 
 /** First byte of every value. */
 export const Type = {
@@ -26,7 +26,7 @@ export const Type = {
 /** Is it the first byte of a reply? */
 export const IS_TYPE = new Uint8Array(256);
 /** `reply_type` by first byte, in wire format. */
-export const REPLY_TYPES: Uint8Array[] = [];
+export const REPLY_TYPES: Constant[] = [];
 for (const [name, byte] of Object.entries(Type)) {
   if (byte === Type.CHUNK || byte === Type.END) continue;
   IS_TYPE[byte] = 1;
