@@ -5,7 +5,7 @@ import { BinaryReader, WireType } from '@bufbuild/protobuf/wire';
 import fc from 'fast-check';
 import { RoundTripSchema } from './gen/packetd/v1/roundtrip_pb.js';
 import { EndpointTag, HttpTag, KeyValueTag, RoundTripTag } from './gen/tags.js';
-import { encodeString, MAX_NESTED_BYTES, WireWriter } from './wire-writer.js';
+import { Constant, encodeString, MAX_NESTED_BYTES, putPositive, WireWriter } from './wire-writer.js';
 
 const written = (write: (wire: WireWriter) => void, initialBytes = 1): Uint8Array => {
   const wire = new WireWriter(initialBytes);
@@ -56,6 +56,43 @@ test('every kind of field is read back by @bufbuild/protobuf', () => {
       },
     ),
     { numRuns: 300 },
+  );
+});
+
+test('a positive number put at a position is the varint of it, at every length', () => {
+  const powers = fc
+    .tuple(fc.nat(52), fc.integer({ min: -1, max: 1 }))
+    .map(([bits, more]) => 2 ** bits + more);
+  const positive = fc.oneof(powers, fc.maxSafeNat()).filter((value) => value > 0);
+  fc.assert(
+    fc.property(positive, fc.nat(20), fc.integer({ min: 1, max: 15 }), (value, at, n) => {
+      const wire = new WireWriter(64);
+      wire.length = putPositive(wire, at, n << 3, value);
+      const reader = fieldOf(wire.bytes.slice(at, wire.length), n, WireType.Varint);
+      assert.equal(reader.uint64(), BigInt(value));
+      assert.equal(reader.pos, reader.len);
+    }),
+    { numRuns: 1000 },
+  );
+});
+
+test('constants one behind the other are the bytes of each', () => {
+  fc.assert(
+    fc.property(fc.array(fc.tuple(number, unicode), { maxLength: 5 }), (fields) => {
+      const parts = fields.map(([n, text]) => encodeString(((n << 3) | 2) >>> 0, text));
+      const bytes = Buffer.concat(
+        fields.map(([n, text]) => written((w) => w.string(((n << 3) | 2) >>> 0, text))),
+      );
+      assert.deepEqual(Buffer.from(Constant.of(...parts).toBytes()), bytes);
+      assert.deepEqual(
+        Buffer.from(
+          written((w) => {
+            for (const part of parts) w.constant(part);
+          }),
+        ),
+        bytes,
+      );
+    }),
   );
 });
 

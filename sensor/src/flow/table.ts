@@ -17,17 +17,17 @@ export class KeyTable {
   readonly key: Int32Array;
   size = 0;
   /** Per slot 0 where free, else entry + 1. */
-  private slots: Int32Array;
-  private mask: number;
+  protected slots: Int32Array;
+  protected mask: number;
   /** Per entry the words of its key, then its hash. */
-  private keys: Int32Array;
-  private readonly stride: number;
+  protected keys: Int32Array;
+  protected readonly stride: number;
   private capacity: number;
   /** Entries never used so far begin here. */
   private fresh = 0;
   /** Removed entries: the last is `freed - 1`, 0 for none; each one's first key word links the next. */
   private freed = 0;
-  private hash = 0;
+  protected hash = 0;
   readonly seed: number;
 
   /** `seed` keeps a sender from choosing addresses that collide; nothing depends on its value. */
@@ -46,15 +46,10 @@ export class KeyTable {
 
   /** The entry of `key`, or -1. */
   find(): number {
-    const { key, words } = this;
+    const { key, keys, slots, mask, words, stride } = this;
     let hash = this.seed;
     for (let i = 0; i < words; i++) hash = mix(hash, key[i]);
-    return this.findHashed(finish(hash));
-  }
-
-  /** The same with a hash of the caller's, the same for the same key, made from `seed`, `mix` and `finish`. */
-  findHashed(hash: number): number {
-    const { key, keys, slots, mask, words, stride } = this;
+    hash = finish(hash);
     this.hash = hash;
     for (let slot = hash & mask; ; slot = (slot + 1) & mask) {
       const entry = slots[slot] - 1;
@@ -142,16 +137,37 @@ function finish(hash: number): number {
 /** Key words of a connection: the lower endpoint's address, the higher's, both ports. */
 const TUPLE_WORDS = 9;
 
+/** What an address of IPv4 has for its third word; the first two are 0. */
+const IPV4 = 0xffff;
+
+class Tuples extends KeyTable {
+  /** `find` for what most connections are: by the words of the key that are not the same for all of IPv4. */
+  findIpv4(lower: number, higher: number, ports: number): number {
+    const { keys, slots, mask, stride } = this;
+    const hash = finish(mix(mix(mix(this.seed, lower), higher), ports));
+    this.hash = hash;
+    for (let slot = hash & mask; ; slot = (slot + 1) & mask) {
+      const entry = slots[slot] - 1;
+      if (entry < 0) return -1;
+      const at = entry * stride;
+      if (keys[at + 9] !== hash || keys[at + 8] !== ports) continue;
+      if (keys[at + 3] !== lower || keys[at + 7] !== higher) continue;
+      if (keys[at + 2] !== IPV4 || keys[at + 6] !== IPV4) continue;
+      if ((keys[at] | keys[at + 1] | keys[at + 4] | keys[at + 5]) === 0) return entry;
+    }
+  }
+}
+
 /** Connections by addresses and ports, whichever end sent the packet. */
 export class TupleTable {
-  private readonly table: KeyTable;
+  private readonly table: Tuples;
   /** Of the packet last looked for: its source is the higher endpoint of the key. */
   reversed = false;
   /** Of the packet last looked for: source and destination are the same endpoint. */
   looped = false;
 
   constructor(seed?: number) {
-    this.table = new KeyTable(TUPLE_WORDS, seed);
+    this.table = new Tuples(TUPLE_WORDS, seed);
   }
 
   get size(): number {
@@ -160,41 +176,40 @@ export class TupleTable {
 
   /** The entry of the packet's connection, or -1. Sets `reversed` and `looped`. */
   find(p: Packet): number {
-    const { table } = this;
-    const { key } = table;
     const order = compareEnds(p);
     this.looped = order === 0;
-    if (order <= 0) {
-      this.reversed = false;
-      key[0] = p.source0;
-      key[1] = p.source1;
-      key[2] = p.source2;
-      key[3] = p.source3;
-      key[4] = p.destination0;
-      key[5] = p.destination1;
-      key[6] = p.destination2;
-      key[7] = p.destination3;
-      key[8] = (p.sourcePort << 16) | p.destinationPort;
-    } else {
-      this.reversed = true;
-      key[0] = p.destination0;
-      key[1] = p.destination1;
-      key[2] = p.destination2;
-      key[3] = p.destination3;
-      key[4] = p.source0;
-      key[5] = p.source1;
-      key[6] = p.source2;
-      key[7] = p.source3;
-      key[8] = (p.destinationPort << 16) | p.sourcePort;
+    this.reversed = order > 0;
+    if (p.ipVersion !== 4) {
+      this.writeKey(p);
+      return this.table.find();
     }
-    if (p.ipVersion !== 4) return table.find();
-    // The other words are the same for all of IPv4.
-    return table.findHashed(finish(mix(mix(mix(table.seed, key[3]), key[7]), key[8])));
+    const ports = (p.sourcePort << 16) | p.destinationPort;
+    return order > 0
+      ? this.table.findIpv4(p.destination3, p.source3, (ports >>> 16) | (ports << 16))
+      : this.table.findIpv4(p.source3, p.destination3, ports);
   }
 
-  /** Enters the connection that `find` has just not found. */
-  insert(): number {
+  /** Enters the connection of the packet, which `find` has just not found. */
+  insert(p: Packet): number {
+    this.writeKey(p);
     return this.table.insert();
+  }
+
+  private writeKey(p: Packet): void {
+    const { key } = this.table;
+    const source = this.reversed ? 4 : 0;
+    const destination = source ^ 4;
+    key[source] = p.source0;
+    key[source + 1] = p.source1;
+    key[source + 2] = p.source2;
+    key[source + 3] = p.source3;
+    key[destination] = p.destination0;
+    key[destination + 1] = p.destination1;
+    key[destination + 2] = p.destination2;
+    key[destination + 3] = p.destination3;
+    key[8] = this.reversed
+      ? (p.destinationPort << 16) | p.sourcePort
+      : (p.sourcePort << 16) | p.destinationPort;
   }
 
   remove(entry: number): void {

@@ -273,7 +273,7 @@ export class TcpTracker {
       this.evict(p.timeNs);
       table.find(p);
     }
-    const entry = table.insert();
+    const entry = table.insert(p);
     if (entry === connections.length) connections.push(new TcpConnection(entry, table));
     const connection = connections[entry];
     this.begin(connection, p);

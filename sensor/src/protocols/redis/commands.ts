@@ -310,9 +310,13 @@ class CommandTable {
 
 const commands = new CommandTable(4096);
 
+const KINDS: ReadonlyMap<string, number> = new Map(
+  REPLIES.flatMap(([kinds, names]) => names.split(' ').map((name) => [name, kinds] as const)),
+);
+
 /** What may answer a command; `name` as in `REPLIES`. */
 function kindsOf(name: string): number {
-  return REPLIES.find(([, names]) => names.split(' ').includes(name))?.[0] ?? ReplyKind.ANY;
+  return KINDS.get(name) ?? ReplyKind.ANY;
 }
 
 function add(name: string, effect: Effect, first = 0, last = 0, step = 1, countAt = 0): Command {

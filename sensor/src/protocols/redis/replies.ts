@@ -192,7 +192,12 @@ export class ReplyReader {
     this.bytes += next - at;
     if (length === STREAMED) this.inStreamedString = true;
     else if (length < 0 || (top && this.sink.awaitsStream)) this.valueEnds(input, next);
-    else this.skip = length + 2;
+    else if (next + length + 2 > end) this.skip = length + 2;
+    else {
+      this.bytes += length + 2;
+      this.valueEnds(input, next + length + 2);
+      return next + length + 2;
+    }
     return next;
   }
 
