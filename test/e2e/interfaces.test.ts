@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { after, describe, it } from 'node:test';
+import { after, afterEach, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { PACKETD } from './support.js';
 
@@ -11,6 +11,11 @@ const ip = (...args: string[]) => execFileSync('ip', args, { stdio: ['ignore', '
 const made = process.getuid?.() === 0 && spawnSync('ip', ['netns', 'add', NAMESPACE]).status === 0;
 after(() => {
   if (made) ip('netns', 'del', NAMESPACE);
+});
+const watches: Watch[] = [];
+afterEach(() => {
+  for (const watch of watches.splice(0)) watch.kill();
+  for (const name of ['wan0', 'wan1']) spawnSync('ip', ['-n', NAMESPACE, 'link', 'del', name]);
 });
 
 /** One end of a link whose other end does not care. */
@@ -38,48 +43,75 @@ function ask(id: number, name: string): void {
   execFileSync('ip', ['netns', 'exec', NAMESPACE, process.execPath, '-e', SEND, `${id}`, name]);
 }
 
+/** packetd in the namespace, watching what `ifaces` matches. */
+class Watch {
+  private readonly child;
+  private out = '';
+  private err = '';
+
+  constructor(ifaces: string, ...args: string[]) {
+    const command = [process.execPath, PACKETD, 'watch', '--ifaces', ifaces, '--json', ...args];
+    const child = spawn('ip', ['netns', 'exec', NAMESPACE, ...command]);
+    // A test that fails before the end must not leave it running.
+    watches.push(this);
+    child.stdout.on('data', (piece) => {
+      this.out += piece;
+    });
+    child.stderr.on('data', (piece) => {
+      this.err += piece;
+    });
+    this.child = child;
+  }
+
+  kill(): void {
+    this.child.kill('SIGKILL');
+  }
+
+  async said(pattern: RegExp): Promise<void> {
+    while (!pattern.test(this.err)) {
+      assert.equal(this.child.exitCode, null, this.err);
+      await sleep(20);
+    }
+  }
+
+  /** Ends it, and answers the names that were asked for. */
+  async names(): Promise<string[]> {
+    this.child.kill('SIGINT');
+    await once(this.child, 'close');
+    return this.out
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line).dns.question.name);
+  }
+}
+
 describe('an interface that goes and comes back under another number', { skip: !made }, () => {
   for (const workers of ['1', '2']) {
     it(`is watched again, ${workers} workers`, async () => {
       makeInterface('wan0');
-      const args = ['watch', '--ifaces', 'wan.', '--json', '--workers', workers];
-      const watch = spawn('ip', ['netns', 'exec', NAMESPACE, process.execPath, PACKETD, ...args]);
-      // A test that fails before the end must not leave it running.
-      const kill = () => watch.kill('SIGKILL');
-      process.once('exit', kill);
-      watch.once('exit', () => process.off('exit', kill));
-      let out = '';
-      let err = '';
-      watch.stdout.on('data', (piece) => {
-        out += piece;
-      });
-      watch.stderr.on('data', (piece) => {
-        err += piece;
-      });
-      const said = async (pattern: RegExp) => {
-        while (!pattern.test(err)) {
-          assert.equal(watch.exitCode, null, err);
-          await sleep(20);
-        }
-      };
-      await said(/watching wan0,/);
+      const watch = new Watch('wan.', '--workers', workers);
+      await watch.said(/watching wan0,/);
       ask(1, 'first');
       ip('-n', NAMESPACE, 'link', 'del', 'wan0');
-      await said(/wan0 is gone/);
+      await watch.said(/wan0 is gone/);
       makeInterface('wan1');
-      await said(/watching wan1 from now on/);
+      await watch.said(/watching wan1 from now on/);
       // The thread takes the change with its next look at the ring.
       await sleep(500);
       ask(2, 'second');
       ip('-n', NAMESPACE, 'link', 'set', 'wan1', 'down');
-      watch.kill('SIGINT');
-      await once(watch, 'close');
-      ip('-n', NAMESPACE, 'link', 'del', 'wan1');
-      const names = out
-        .trim()
-        .split('\n')
-        .map((line) => JSON.parse(line).dns.question.name);
-      assert.deepEqual(names, ['first', 'second']);
+      assert.deepEqual(await watch.names(), ['first', 'second']);
     });
   }
+
+  it('is watched in both directions where loopback was alone before', async () => {
+    ip('-n', NAMESPACE, 'link', 'set', 'lo', 'up');
+    const watch = new Watch('lo|wan.');
+    await watch.said(/watching lo,/);
+    makeInterface('wan0');
+    await watch.said(/watching wan0 from now on/);
+    await sleep(500);
+    ask(1, 'outgoing');
+    assert.deepEqual(await watch.names(), ['outgoing']);
+  });
 });

@@ -67,6 +67,7 @@ const PacketOption = {
   VERSION: 10,
   FANOUT: 18,
   FANOUT_DATA: 22,
+  IGNORE_OUTGOING: 23,
 } as const;
 const TPACKET_V3 = 2;
 const PACKET_MR_PROMISC = 1;
@@ -144,6 +145,7 @@ export function openAfPacket(options: AfPacketOptions): AfPacketCapture {
     try {
       // To all, for the filter picks and can pick others later: a bound socket goes deaf with its interface.
       check(libc.bind(descriptor, socketAddress(), 20), 'bind to the interfaces');
+      ignoreOutgoing(libc, descriptor, interfaces, loopbackIndex);
       if (options.promiscuous) {
         for (const index of wanted ?? []) {
           check(addPromiscuous(libc, descriptor, index), `make interface ${index} promiscuous`);
@@ -250,6 +252,7 @@ class AfPacketEngine implements AfPacketCapture {
     }
     // What the ring holds of the interfaces before is kept.
     this.wanted = Int32Array.of(...new Set([...(wanted ?? []), ...interfaces]));
+    ignoreOutgoing(libc, descriptor, interfaces, this.loopbackIndex);
     if (attach(libc, descriptor, filter) < 0) throw systemError('attach a filter', libc.errno());
   }
 
@@ -345,6 +348,26 @@ function socketAddress(): Uint8Array {
   new Uint16Array(address.buffer)[0] = AF_PACKET;
   new DataView(address.buffer).setUint16(2, ETH_P_ALL);
   return address;
+}
+
+/**
+ * Of loopback alone, packets that go out are not offered to the socket at all: otherwise the kernel copies the head of
+ * each, on the processor of the program that sends it, for the filter to drop. Linux before 4.20 cannot do without.
+ */
+function ignoreOutgoing(
+  libc: Libc,
+  descriptor: number,
+  interfaces: 'any' | readonly number[],
+  loopbackIndex: number | undefined,
+): void {
+  const alone = interfaces !== 'any' && interfaces.length > 0 && interfaces.every((i) => i === loopbackIndex);
+  libc.setsockopt(
+    descriptor,
+    SocketLevel.PACKET,
+    PacketOption.IGNORE_OUTGOING,
+    Int32Array.of(alone ? 1 : 0),
+    4,
+  );
 }
 
 /** struct packet_mreq: interface i32, type u16, length of the address u16, address. */
