@@ -332,6 +332,17 @@ test('an empty record has a time, an outcome and the observer', () => {
   });
 });
 
+test('an observer may be called anything', () => {
+  fc.assert(
+    fc.property(fc.string({ unit: 'binary', minLength: 1 }), (name) => {
+      const observer = { name, hostname: `${name}é`, version: '1' };
+      const document = documentOf(new Uint8Array(0), 0, 0, new DocumentWriter(observer));
+      assert.deepEqual(document?.observer, observer);
+    }),
+    { numRuns: 50 },
+  );
+});
+
 /** A record with one detail, written by hand. */
 function hand(write: (wire: WireWriter) => void): Uint8Array {
   const wire = new WireWriter();

@@ -48,26 +48,35 @@ export function putBytes(dst: Uint8Array, at: number, src: Uint8Array): number {
   return at;
 }
 
+/** Bytes that are written at once. */
+const CONSTANT_STRIDE = 8;
+
 /**
- * Constants that are written in words of four bytes, which takes a quarter of the time (measured: 1.6 ns
- * a word or a byte). Writes up to three bytes too many, for what follows to overwrite.
+ * Constants of ASCII, written eight bytes at a time: as the floating-point numbers that have these bytes, none of
+ * which is a NaN, for that takes a byte of 0x7f or above. Writes up to seven bytes too many, for what follows to
+ * overwrite.
  */
 export class Constants {
-  private readonly words: Int32Array;
+  private readonly words: Float64Array;
   private readonly start: Int32Array;
   private readonly bytes: Int32Array;
 
+  /** Throws RangeError for what is no ASCII. */
   constructor(constants: readonly Uint8Array[]) {
     this.start = new Int32Array(constants.length + 1);
     this.bytes = new Int32Array(constants.length);
     for (const [i, { length }] of constants.entries()) {
-      this.start[i + 1] = this.start[i] + Math.ceil(length / 4);
+      this.start[i + 1] = this.start[i] + Math.ceil(length / CONSTANT_STRIDE);
       this.bytes[i] = length;
     }
-    this.words = new Int32Array(this.start[constants.length]);
+    this.words = new Float64Array(this.start[constants.length]);
+    const view = new DataView(new ArrayBuffer(CONSTANT_STRIDE));
     for (const [i, constant] of constants.entries()) {
-      for (const [k, byte] of constant.entries())
-        this.words[this.start[i] + (k >> 2)] |= byte << (8 * (k & 3));
+      if (constant.some((byte) => byte >= 0x7f)) throw new RangeError('a constant of a document is no ASCII');
+      for (let at = 0; at < constant.length; at += CONSTANT_STRIDE) {
+        for (let k = 0; k < CONSTANT_STRIDE; k++) view.setUint8(k, constant[at + k] ?? 0);
+        this.words[this.start[i] + at / CONSTANT_STRIDE] = view.getFloat64(0, true);
+      }
     }
   }
 
@@ -76,8 +85,8 @@ export class Constants {
     const end = this.start[index + 1];
     let to = at;
     for (let i = this.start[index]; i < end; i++) {
-      view.setInt32(to, words[i], true);
-      to += 4;
+      view.setFloat64(to, words[i], true);
+      to += CONSTANT_STRIDE;
     }
     return at + this.bytes[index];
   }

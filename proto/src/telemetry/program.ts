@@ -223,7 +223,7 @@ export class DocumentPlan extends RecordPlan {
     ancestors: readonly string[],
   ): void {
     for (const [name, node] of group.members) {
-      const key = `${JSON.stringify(name)}:`;
+      const key = `${jsonText(name)}:`;
       switch (node.kind) {
         case 'group':
           if (this.alwaysHasValue(node, protocol)) {
@@ -237,7 +237,7 @@ export class DocumentPlan extends RecordPlan {
           }
           break;
         case 'fixed':
-          program.raw(`${key}${JSON.stringify(node.value)},`);
+          program.raw(`${key}${jsonText(node.value)},`);
           break;
         case 'envelope':
           this.envelopeValue(program, key, node.envelope, protocol);
@@ -277,7 +277,7 @@ export class DocumentPlan extends RecordPlan {
     const op = ENVELOPE_OPS[field.form];
     if (op === Op.RAW) {
       const value = this.constant(field, protocol);
-      if (value !== '') program.raw(`${key}${JSON.stringify(value)},`);
+      if (value !== '') program.raw(`${key}${jsonText(value)},`);
       return;
     }
     const slot = this.envelope(field.source);
@@ -331,6 +331,14 @@ function within(ancestors: readonly string[], field: FieldSchema): readonly stri
     throw new SchemaError(`${field.type} holds itself: ${[...ancestors, field.type].join(' > ')}`);
   }
   return [...ancestors, field.type];
+}
+
+/** A string as JSON in ASCII, as `Constants` want it. */
+function jsonText(value: string): string {
+  return JSON.stringify(value).replace(
+    /[\u007f-\uffff]/g,
+    (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
 }
 
 function keyOf(key: string, op: number): Uint8Array {
