@@ -237,7 +237,7 @@ export class SpanEncoder {
         return;
       case Form.LIST:
       case Form.OBJECTS:
-        this.list(attribute, key, low);
+        this.list(attribute, low);
         return;
       case Form.ENTRIES:
         this.entries(attribute.key, low);
@@ -249,7 +249,7 @@ export class SpanEncoder {
     }
   }
 
-  private list({ element, names, object }: Attribute, key: Constant, first: number): void {
+  private list({ key, element, names, object }: Attribute, first: number): void {
     const { itemLow, itemHigh, itemNext } = this.scanner;
     const texts: string[] = [];
     for (let item = first; item !== -1; item = itemNext[item]) {
@@ -278,10 +278,10 @@ export class SpanEncoder {
     return JSON.stringify(object);
   }
 
-  private texts(key: Constant, texts: readonly string[]): void {
+  private texts(key: string, texts: readonly string[]): void {
     const w = this.writer;
     const mark = w.begin(OtlpTag.SPAN_ATTRIBUTES);
-    w.constant(key);
+    w.string(OtlpTag.KEY, key);
     putTexts(w, texts);
     w.end(mark);
   }
@@ -300,7 +300,7 @@ export class SpanEncoder {
       if (known === undefined) values.set(key, [value]);
       else known.push(value);
     }
-    for (const [key, list] of values) this.texts(encodeString(OtlpTag.KEY, `${prefix}.${key}`), list);
+    for (const [key, list] of values) this.texts(`${prefix}.${key}`, list);
   }
 
   private text(key: Constant, slot: number): void {
