@@ -151,11 +151,15 @@ export interface ErrorCode {
   readonly detail: Constant;
 }
 
-const codes: ErrorCode[] = ERROR_NAMES.map(encode);
+/** Made when first met: most are never. */
+const codes: (ErrorCode | undefined)[] = ERROR_NAMES.map(() => undefined);
 
 /** The fields of a code other than 0; a code without a name is its number. */
 export function errorCode(code: number): ErrorCode {
-  return codes[code + 1] ?? encode(String(code));
+  const name = ERROR_NAMES[code + 1];
+  if (name === undefined) return encode(String(code));
+  codes[code + 1] ??= encode(name);
+  return codes[code + 1]!;
 }
 
 function encode(name: string): ErrorCode {

@@ -91,8 +91,8 @@ const MAX_TEXT_ARGUMENTS = 16;
 export const MAX_COUNTED = MAX_TEXT_ARGUMENTS + 4;
 
 export class Command {
-  /** RoundTrip.operation in wire format. */
-  readonly operation: Constant;
+  /** RoundTrip.operation; made when first met, for most are never. */
+  private named: Constant | null = null;
   /** Its subcommands, or null where it has none. */
   subcommands: CommandTable | null = null;
   /** Nothing depends on its arguments, nor on that it was sent. */
@@ -122,8 +122,12 @@ export class Command {
     readonly known: boolean,
     /** What may answer it: bits of `ReplyKind`. */
     readonly replies: number,
-  ) {
-    this.operation = encodeString(RoundTripTag.operation, name);
+  ) {}
+
+  /** RoundTrip.operation. */
+  get operation(): Constant {
+    this.named ??= encodeString(RoundTripTag.operation, this.name);
+    return this.named;
   }
 
   /** Keys among `count` arguments, the name included; 0 where an argument says how many. */
