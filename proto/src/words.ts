@@ -7,16 +7,30 @@
 export const STRIDE_BYTES = 16;
 const HIGH_BITS = 0x80808080 | 0;
 
-let viewed: Uint8Array = new Uint8Array(0);
-let view: DataView = new DataView(viewed.buffer);
+/** Arrays whose views are kept: the capture's window and what decoders put their texts together in. */
+const KEPT = 8;
+const kept: Uint8Array[] = Array.from({ length: KEPT }, () => new Uint8Array(0));
+const views: DataView[] = kept.map((bytes) => new DataView(bytes.buffer));
+let oldest = 0;
+let viewed = kept[0];
+let view = views[0];
 
-/** A view of all of `bytes`: the one of the call before where they are the same, so that it costs nothing. */
+/** A view of all of `bytes`. It costs nothing for the array of the call before, and little for those of a few more. */
 export function viewOf(bytes: Uint8Array): DataView {
   if (bytes !== viewed) {
     viewed = bytes;
-    view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    view = find(bytes);
   }
   return view;
+}
+
+function find(bytes: Uint8Array): DataView {
+  for (let i = 0; i < KEPT; i++) if (kept[i] === bytes) return views[i];
+  const made = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  kept[oldest] = bytes;
+  views[oldest] = made;
+  oldest = (oldest + 1) % KEPT;
+  return made;
 }
 
 /** Copies [start, start + length), and what is behind it up to the next multiple of `STRIDE_BYTES`. */

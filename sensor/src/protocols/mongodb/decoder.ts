@@ -151,7 +151,7 @@ export class MongodbDecoder implements Decoder {
     const length = int32(bytes, at);
     const opcode = int32(bytes, at + 12);
     if (length < HEADER_BYTES || length > MAX_MESSAGE_BYTES + HEADER_BYTES) return false;
-    if (!Object.hasOwn(OPCODE_NAMES, opcode)) return false;
+    if (!OPCODE_NAMES.has(opcode)) return false;
     message.begin(int32(bytes, at + 4), int32(bytes, at + 8), opcode, length - HEADER_BYTES);
     message.isReply = direction === Direction.SERVER;
     if (message.isReply) {
@@ -315,7 +315,7 @@ export class MongodbDecoder implements Decoder {
         return name + 1;
       }
       case Opcode.KILL_CURSORS:
-        request.command = command(LEGACY_COMMANDS[opcode]);
+        request.command = command(LEGACY_COMMANDS.get(opcode)!);
         message.state = State.REST;
         return at;
       default: {
@@ -323,7 +323,7 @@ export class MongodbDecoder implements Decoder {
         if (end < 0) return this.tooLong(message, at, limit);
         const isCommand = namespace(message, bytes, at + 4, end);
         if (opcode !== Opcode.QUERY) {
-          request.command = command(LEGACY_COMMANDS[opcode]);
+          request.command = command(LEGACY_COMMANDS.get(opcode)!);
           message.state = State.REST;
           return end + 1;
         }
@@ -366,7 +366,7 @@ export class MongodbDecoder implements Decoder {
     const inner = int32(bytes, at);
     const body = unpack(compressor, bytes, at + COMPRESSED_BYTES, limit, int32(bytes, at + 4));
     message.state = State.REST;
-    if (body === null || !Object.hasOwn(OPCODE_NAMES, inner) || inner === Opcode.COMPRESSED) {
+    if (body === null || !OPCODE_NAMES.has(inner) || inner === Opcode.COMPRESSED) {
       message.damaged = true;
       return limit;
     }
@@ -418,7 +418,7 @@ export class MongodbDecoder implements Decoder {
     this.writeRequest(message, exchange, request.command);
     const unacknowledged =
       (message.opcode === Opcode.MSG && (message.flags & MsgFlag.MORE_TO_COME) !== 0) ||
-      (Object.hasOwn(LEGACY_COMMANDS, message.opcode) && message.opcode !== Opcode.GET_MORE);
+      (LEGACY_COMMANDS.has(message.opcode) && message.opcode !== Opcode.GET_MORE);
     if (unacknowledged) {
       exchange.detail.bool(MongodbTag.unacknowledged, true);
       this.finish(exchange, StatusValue.OK);
@@ -459,7 +459,7 @@ export class MongodbDecoder implements Decoder {
       if (name !== null) writeSummary(exchange, name, collection);
     } else if (name !== null) detail.string(MongodbTag.querySummary, name.name);
     if (text.length > 2 && !message.damaged) detail.text(MongodbTag.queryText, text.bytes, 0, text.length);
-    detail.string(MongodbTag.opcode, OPCODE_NAMES[message.opcode]);
+    detail.string(MongodbTag.opcode, OPCODE_NAMES.get(message.opcode)!);
     detail.int(MongodbTag.requestId, message.requestId);
     if (request.cursorId !== '') detail.string(MongodbTag.cursorId, request.cursorId);
     if (!message.damaged) detail.uintNonZero(MongodbTag.documentsSent, message.documentsSent);

@@ -105,6 +105,9 @@ export class RequestVisitor implements Visitor {
   collection = NO_BYTES;
   cursorId = '';
   readonly text = new CommandText();
+  /** Those named last, by whichever message. */
+  private lastDatabase = NO_BYTES;
+  private lastCollection = NO_BYTES;
   private first = true;
 
   reset(): void {
@@ -138,14 +141,17 @@ export class RequestVisitor implements Visitor {
       }
       if (bytes[nameStart] === DOLLAR || bytes[nameStart] === LETTER_L) {
         if (is(DB, bytes, nameStart, nameEnd)) {
-          if (type === Bson.STRING) this.database = stringAt(bytes, value, size);
+          if (type === Bson.STRING) {
+            this.database = stringAt(bytes, value, size, this.lastDatabase);
+            this.lastDatabase = this.database;
+          }
           return 0;
         }
         // What drivers add to every command says nothing about it.
         if (is(LSID, bytes, nameStart, nameEnd) || is(CLUSTER_TIME, bytes, nameStart, nameEnd)) return 0;
       }
       if (type === Bson.STRING && this.collection.length === 0 && is(COLLECTION, bytes, nameStart, nameEnd)) {
-        this.collection = stringAt(bytes, value, size);
+        this.nameCollection(bytes, value, size);
         text.key(bytes, nameStart, nameEnd, false);
         text.quoted(this.collection, 0, this.collection.length);
         return 0;
@@ -178,6 +184,11 @@ export class RequestVisitor implements Visitor {
     this.first = false;
   }
 
+  private nameCollection(bytes: Uint8Array, value: number, size: number): void {
+    this.collection = stringAt(bytes, value, size, this.lastCollection);
+    this.lastCollection = this.collection;
+  }
+
   /** The first element: its key is the command, its value often the collection. */
   private name(
     type: number,
@@ -197,7 +208,7 @@ export class RequestVisitor implements Visitor {
       return Context.TEXT;
     }
     if (type === Bson.STRING && this.command.namesCollection) {
-      this.collection = stringAt(bytes, value, size);
+      this.nameCollection(bytes, value, size);
       text.quoted(this.collection, 0, this.collection.length);
       return 0;
     }
@@ -417,9 +428,20 @@ function is(name: Uint8Array, bytes: Uint8Array, start: number, end: number): bo
   return true;
 }
 
-/** A copy of a BSON string's bytes, without its final 0; nothing where it is longer than what is held. */
-function stringAt(bytes: Uint8Array, value: number, size: number): Uint8Array<ArrayBuffer> {
-  return size > MAX_VALUE_BYTES ? NO_BYTES : new Uint8Array(bytes.subarray(value + 4, value + size - 1));
+/**
+ * A copy of a BSON string's bytes, without its final 0; nothing where it is longer than what is held. The copy made
+ * `last` where that is the same, as the names of most messages are.
+ */
+function stringAt(
+  bytes: Uint8Array,
+  value: number,
+  size: number,
+  last: Uint8Array<ArrayBuffer> = NO_BYTES,
+): Uint8Array<ArrayBuffer> {
+  if (size > MAX_VALUE_BYTES) return NO_BYTES;
+  const start = value + 4;
+  const end = value + size - 1;
+  return is(last, bytes, start, end) ? last : new Uint8Array(bytes.subarray(start, end));
 }
 
 /** A 64-bit number as text; '' for 0. */

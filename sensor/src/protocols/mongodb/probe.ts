@@ -26,7 +26,7 @@ export function probe(bytes: Uint8Array, start: number, end: number, _context: P
   }
   if (have < HEADER_BYTES) return Verdict.MORE;
   const opcode = int32(bytes, start + 12);
-  if (!Object.hasOwn(OPCODE_NAMES, opcode)) return Verdict.NO;
+  if (!OPCODE_NAMES.has(opcode)) return Verdict.NO;
   if (have < Math.min(DECISIVE_BYTES, int32(bytes, start))) return Verdict.MORE;
   if (!looksLikeMessage(bytes, start, end)) return Verdict.NO;
   const responseTo = int32(bytes, start + 8);
@@ -62,7 +62,7 @@ export function looksLikeMessage(bytes: Uint8Array, at: number, end: number): bo
       const inner = int32(bytes, body);
       const size = int32(bytes, body + 4);
       return (
-        Object.hasOwn(OPCODE_NAMES, inner) &&
+        OPCODE_NAMES.has(inner) &&
         inner !== Opcode.COMPRESSED &&
         size >= MIN_DOCUMENT_BYTES &&
         size <= MAX_MESSAGE_BYTES &&

@@ -46,7 +46,17 @@ export class CommandText {
   /** A value that is shown: the name of a collection. */
   quoted(bytes: Uint8Array, start: number, end: number): void {
     this.put(QUOTE);
-    for (let i = start; i < end; i++) {
+    let at = start;
+    if (!this.full && this.length + end - start < MAX_TEXT_BYTES) {
+      let { length } = this;
+      for (; at < end; at++) {
+        const byte = bytes[at];
+        if (byte < 0x20 || byte === QUOTE || byte === BACKSLASH) break;
+        this.bytes[length++] = byte;
+      }
+      this.length = length;
+    }
+    for (let i = at; i < end; i++) {
       const byte = bytes[i];
       if (byte === QUOTE || byte === BACKSLASH) this.put(BACKSLASH);
       this.put(byte < 0x20 ? UNKNOWN : byte);

@@ -20,28 +20,28 @@ export const Opcode = {
   MSG: 2013,
 } as const;
 
-export const OPCODE_NAMES: { readonly [opcode: number]: string } = {
-  [Opcode.REPLY]: 'OP_REPLY',
-  [Opcode.UPDATE]: 'OP_UPDATE',
-  [Opcode.INSERT]: 'OP_INSERT',
-  [Opcode.QUERY]: 'OP_QUERY',
-  [Opcode.GET_MORE]: 'OP_GET_MORE',
-  [Opcode.DELETE]: 'OP_DELETE',
-  [Opcode.KILL_CURSORS]: 'OP_KILL_CURSORS',
-  [Opcode.COMMAND]: 'OP_COMMAND',
-  [Opcode.COMMAND_REPLY]: 'OP_COMMANDREPLY',
-  [Opcode.COMPRESSED]: 'OP_COMPRESSED',
-  [Opcode.MSG]: 'OP_MSG',
-};
+export const OPCODE_NAMES: ReadonlyMap<number, string> = new Map([
+  [Opcode.REPLY, 'OP_REPLY'],
+  [Opcode.UPDATE, 'OP_UPDATE'],
+  [Opcode.INSERT, 'OP_INSERT'],
+  [Opcode.QUERY, 'OP_QUERY'],
+  [Opcode.GET_MORE, 'OP_GET_MORE'],
+  [Opcode.DELETE, 'OP_DELETE'],
+  [Opcode.KILL_CURSORS, 'OP_KILL_CURSORS'],
+  [Opcode.COMMAND, 'OP_COMMAND'],
+  [Opcode.COMMAND_REPLY, 'OP_COMMANDREPLY'],
+  [Opcode.COMPRESSED, 'OP_COMPRESSED'],
+  [Opcode.MSG, 'OP_MSG'],
+]);
 
 /** Command that a legacy opcode stands for; these are not answered, but for GET_MORE. */
-export const LEGACY_COMMANDS: { readonly [opcode: number]: string } = {
-  [Opcode.UPDATE]: 'update',
-  [Opcode.INSERT]: 'insert',
-  [Opcode.DELETE]: 'delete',
-  [Opcode.KILL_CURSORS]: 'killCursors',
-  [Opcode.GET_MORE]: 'getMore',
-};
+export const LEGACY_COMMANDS: ReadonlyMap<number, string> = new Map([
+  [Opcode.UPDATE, 'update'],
+  [Opcode.INSERT, 'insert'],
+  [Opcode.DELETE, 'delete'],
+  [Opcode.KILL_CURSORS, 'killCursors'],
+  [Opcode.GET_MORE, 'getMore'],
+]);
 
 /** Bits of OP_MSG. Of the lower 16 an unknown one makes the message invalid. */
 export const MsgFlag = { CHECKSUM: 1, MORE_TO_COME: 2, EXHAUST_ALLOWED: 1 << 16 } as const;

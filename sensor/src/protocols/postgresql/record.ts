@@ -116,9 +116,10 @@ const TAGS_WITH_ROWS = ['INSERT', 'UPDATE', 'DELETE', 'MERGE', 'COPY'].map((tag)
 export function affectedRows(bytes: Uint8Array, start: number, end: number): number {
   let word = start;
   while (word < end && bytes[word] !== 0x20) word++;
-  const changes = TAGS_WITH_ROWS.some(
-    (tag) => tag.length === word - start && tag.every((byte, i) => bytes[start + i] === byte),
-  );
+  let changes = false;
+  for (const tag of TAGS_WITH_ROWS) {
+    if (tag.length === word - start && startsWith(tag, bytes, start, word)) changes = true;
+  }
   if (!changes) return -1;
   let rows = 0;
   let scale = 1;
