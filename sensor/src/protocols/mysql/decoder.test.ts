@@ -1328,6 +1328,65 @@ test('gap over one of several commands sent ahead: no answer goes to another', (
   );
 });
 
+test('a client known to send ahead only after a loss: no answer goes to another command', () => {
+  const { records, handOvers } = run([
+    ...PLAIN,
+    { from: CLIENT, gap: 20 },
+    s(ok(1, { affected: 9 })),
+    c(query('delete from t1')),
+    s(ok(1, { affected: 1 })),
+    c(query('delete from t2')),
+    s(ok(1, { affected: 2 })),
+    c(query('delete from t3')),
+    c(query('delete from t4')),
+    s(ok(1, { affected: 3 })),
+    c(query('delete from t5')),
+    s(ok(1, { affected: 4 })),
+    c(query('delete from t6')),
+    s(ok(1, { affected: 5 })),
+  ]);
+  assert.deepEqual(
+    records.slice(1).map((r) => [r.target, r.status, told(r).affectedRows]),
+    [
+      ['t1', INCOMPLETE, undefined],
+      ['t2', OK, 2],
+      ['t3', INCOMPLETE, undefined],
+      ['t4', INCOMPLETE, undefined],
+    ],
+  );
+  assert.deepEqual(handOvers, ['opaque']);
+});
+
+test('user: unknown after lost commands, one of which may have changed it', () => {
+  const { records } = run([
+    ...PLAIN,
+    { from: CLIENT, gap: 60 },
+    s(ok(1)),
+    c(query('do 1')),
+    s(ok(1)),
+    c(query('do 2')),
+    s(ok(1)),
+  ]);
+  assert.deepEqual(
+    records.map((r) => [r.status, told(r).user]),
+    [
+      [OK, 'root'],
+      [INCOMPLETE, undefined],
+      [OK, undefined],
+    ],
+  );
+});
+
+test('half an answer: what was counted of it is not said', () => {
+  const records = after(PLAIN, [
+    c(query('select a from t1')),
+    s(packet(1, 1), column(2), eof(3), packet(4, 1, '1')),
+  ]);
+  assert.deepEqual(records, [
+    { status: INCOMPLETE, operation: 'SELECT', command: 'COM_QUERY', collection: 't1', columns: 1 },
+  ]);
+});
+
 test('database: unknown after a change whose answer is lost', () => {
   const { records } = run([
     ...PLAIN,
