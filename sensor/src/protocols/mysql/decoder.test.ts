@@ -693,6 +693,27 @@ test('query attributes stand before the SQL', () => {
   );
 });
 
+test('query attributes of a session whose login was not seen are no part of its SQL', () => {
+  const attributes = [0x03, 1, 1, 0, 1, hex('fe 00'), 2, 'n1', 6, 'SECRET'];
+  const { records } = run(
+    [
+      c(packet(0, ...attributes, 'delete from t1')),
+      s(ok(1)),
+      // One that says its value is longer than the packet.
+      c(packet(0, ...attributes.slice(0, -2), 200, 'SECRET', 'delete from t2')),
+      s(ok(1)),
+    ],
+    { fromStart: false },
+  );
+  assert.deepEqual(
+    records.map((r) => [r.operation, (r.detail.value as Mysql).queryText]),
+    [
+      ['DELETE', 'delete from t1'],
+      ['QUERY', ''],
+    ],
+  );
+});
+
 test('commands with other answers: COM_STATISTICS, COM_FIELD_LIST, COM_SET_OPTION, COM_PROCESS_INFO', () => {
   assert.deepEqual(
     after(PLAIN, [
