@@ -22,6 +22,12 @@ const WIDTHS: readonly (number | undefined)[] = [
   2, // YEAR
 ];
 
+/** For sessions whose login was not seen: the parameter_set_count is 1, a byte that no SQL has so early. */
+export function looksLikeAttributes(bytes: Uint8Array, start: number, end: number): boolean {
+  const at = afterLenenc(bytes, start, end);
+  return at < end && bytes[at] === 1;
+}
+
 /**
  * int<lenenc> parameter_count, int<lenenc> parameter_set_count (1); where the count is not 0 the null
  * bitmap, int<1> new_params_bind_flag (1), per parameter int<2> type and string<lenenc> name, then the

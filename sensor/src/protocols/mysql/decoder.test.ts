@@ -693,6 +693,27 @@ test('query attributes stand before the SQL', () => {
   );
 });
 
+test('query attributes of a session whose login was not seen are no part of its SQL', () => {
+  const attributes = [0x03, 1, 1, 0, 1, hex('fe 00'), 2, 'n1', 6, 'SECRET'];
+  const { records } = run(
+    [
+      c(packet(0, ...attributes, 'delete from t1')),
+      s(ok(1)),
+      // One that says its value is longer than the packet.
+      c(packet(0, ...attributes.slice(0, -2), 200, 'SECRET', 'delete from t2')),
+      s(ok(1)),
+    ],
+    { fromStart: false },
+  );
+  assert.deepEqual(
+    records.map((r) => [r.operation, (r.detail.value as Mysql).queryText]),
+    [
+      ['DELETE', 'delete from t1'],
+      ['QUERY', ''],
+    ],
+  );
+});
+
 test('commands with other answers: COM_STATISTICS, COM_FIELD_LIST, COM_SET_OPTION, COM_PROCESS_INFO', () => {
   assert.deepEqual(
     after(PLAIN, [
@@ -1326,6 +1347,65 @@ test('gap over one of several commands sent ahead: no answer goes to another', (
       ['t5', OK, 5],
     ],
   );
+});
+
+test('a client known to send ahead only after a loss: no answer goes to another command', () => {
+  const { records, handOvers } = run([
+    ...PLAIN,
+    { from: CLIENT, gap: 20 },
+    s(ok(1, { affected: 9 })),
+    c(query('delete from t1')),
+    s(ok(1, { affected: 1 })),
+    c(query('delete from t2')),
+    s(ok(1, { affected: 2 })),
+    c(query('delete from t3')),
+    c(query('delete from t4')),
+    s(ok(1, { affected: 3 })),
+    c(query('delete from t5')),
+    s(ok(1, { affected: 4 })),
+    c(query('delete from t6')),
+    s(ok(1, { affected: 5 })),
+  ]);
+  assert.deepEqual(
+    records.slice(1).map((r) => [r.target, r.status, told(r).affectedRows]),
+    [
+      ['t1', INCOMPLETE, undefined],
+      ['t2', OK, 2],
+      ['t3', INCOMPLETE, undefined],
+      ['t4', INCOMPLETE, undefined],
+    ],
+  );
+  assert.deepEqual(handOvers, ['opaque']);
+});
+
+test('user: unknown after lost commands, one of which may have changed it', () => {
+  const { records } = run([
+    ...PLAIN,
+    { from: CLIENT, gap: 60 },
+    s(ok(1)),
+    c(query('do 1')),
+    s(ok(1)),
+    c(query('do 2')),
+    s(ok(1)),
+  ]);
+  assert.deepEqual(
+    records.map((r) => [r.status, told(r).user]),
+    [
+      [OK, 'root'],
+      [INCOMPLETE, undefined],
+      [OK, undefined],
+    ],
+  );
+});
+
+test('half an answer: what was counted of it is not said', () => {
+  const records = after(PLAIN, [
+    c(query('select a from t1')),
+    s(packet(1, 1), column(2), eof(3), packet(4, 1, '1')),
+  ]);
+  assert.deepEqual(records, [
+    { status: INCOMPLETE, operation: 'SELECT', command: 'COM_QUERY', collection: 't1', columns: 1 },
+  ]);
 });
 
 test('database: unknown after a change whose answer is lost', () => {

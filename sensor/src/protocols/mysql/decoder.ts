@@ -5,9 +5,10 @@
  * `missingBytes`. Elsewhere the commands in flight become INCOMPLETE. The client is read again from the
  * next packet with sequence id 0 that is plainly a command, the server from the packet that follows such
  * a command in sequence. Where commands were lost, a client that sends ahead would have its answers
- * shifted: answers are paired again when MIN_TRUST commands have come one by one, and the database is
- * unknown until it is named. A connection that is compressed, or whose client does send ahead, is given
- * up at a loss. A capture that begins between commands sent ahead cannot be told from one that does not.
+ * shifted: answers are paired again when MIN_TRUST commands have come one by one. The user is not known any
+ * more, nor the database until it is named. A connection that is compressed, or whose client does send ahead,
+ * is given up at a loss, or as soon as it is seen to after one. A capture that begins between commands sent
+ * ahead cannot be told from one that does not.
  */
 import { NO_FIELDS, StatusValue } from '@packetd/proto';
 import { Escapes } from '../../redact/sql.js';
@@ -58,6 +59,11 @@ export class MysqlDecoder implements Decoder {
   private heard = true;
   /** Commands in a row before which it had, up to MIN_TRUST. */
   private trust = MIN_TRUST;
+  /** When the last command was sent; -1 where an answer to it may be lost. */
+  private commandNs = -1;
+  private serverNs = -1;
+  /** A command followed another before the server spoke: the client sends ahead, or an answer is lost. */
+  private sentAhead = false;
   /** Not null where packets are compressed. */
   private unpacker: Unpacker | null = null;
 
@@ -71,6 +77,7 @@ export class MysqlDecoder implements Decoder {
 
   data(input: Input): number {
     const lane = input.direction === Direction.CLIENT ? this.client : this.server;
+    if (lane === this.server) this.serverSpeaks(input);
     if (this.unpacker !== null) return this.unpackAll(this.unpacker, lane, input, input.start);
     const { bytes, end } = input;
     let at = input.start;
@@ -86,6 +93,10 @@ export class MysqlDecoder implements Decoder {
 
   gap(direction: Direction, length: number, _heldBytes: number, _timeNs: number): void {
     if (this.phase === Phase.OVER) return;
+    if (direction === Direction.SERVER) {
+      this.sentAhead = false;
+      this.commandNs = -1;
+    }
     const lane = direction === Direction.CLIENT ? this.client : this.server;
     if (length > 0 && this.unpacker === null && !lane.lost && length <= lane.skip) {
       lane.skip -= length;
@@ -290,6 +301,9 @@ export class MysqlDecoder implements Decoder {
       !tail.doubtful &&
       read >= 5 &&
       runsLastStatement(code, bytes, start);
+    if (this.lossy && !isBehind && this.commandNs >= 0 && this.serverNs < this.commandNs)
+      this.sentAhead = true;
+    this.commandNs = input.timeAt(at);
     if (!isBehind) this.trust = this.heard ? Math.min(this.trust + 1, MIN_TRUST) : 0;
     const doubtful = this.lossy && this.trust < MIN_TRUST;
     if (this.lossy && !this.pipelining && !isBehind) this.pairing.flush(StatusValue.INCOMPLETE);
@@ -312,6 +326,19 @@ export class MysqlDecoder implements Decoder {
     }
     writeCommand(exchange, code, command.shape);
     return this.consume(client, command, input, at, length, read);
+  }
+
+  /** Without a loss on this side since, the command before the last one was not answered when that was sent. */
+  private serverSpeaks(input: Input): void {
+    if (this.sentAhead) {
+      this.sentAhead = false;
+      if (input.timeNs >= this.commandNs) {
+        this.pipelining = true;
+        this.giveUp();
+        return;
+      }
+    }
+    this.serverNs = input.timeNs;
   }
 
   /** A packet that is understood, and part of no roundtrip. */
@@ -491,6 +518,7 @@ export class MysqlDecoder implements Decoder {
     }
     if (direction === Direction.CLIENT) {
       session.useDatabase(NO_FIELDS);
+      session.useUser(NO_FIELDS);
       session.lastShape = null;
       this.heard = false;
       this.trust = 0;

@@ -1,7 +1,9 @@
 /** Is it MySQL? Asked by detection about the first bytes of either side. */
+
 import { type ProbeContext, Verdict } from '../decoder.js';
+import { afterAttributes, looksLikeAttributes } from './attributes.js';
 import { COMPRESSED_HEADER_BYTES } from './compression.js';
-import { COMMAND_NAMES, Com, HEADER_BYTES, uint24, uint32 } from './wire.js';
+import { COMMAND_NAMES, Com, HEADER_BYTES, MAX_READ_BYTES, uint24, uint32 } from './wire.js';
 
 /** Longest greeting that is believed. */
 const MAX_GREETING_BYTES = 512;
@@ -101,13 +103,15 @@ export function matchCommand(bytes: Uint8Array, start: number, end: number, alon
     case Com.QUERY:
     case Com.STMT_PREPARE: {
       let text = at;
-      // CLIENT_QUERY_ATTRIBUTES: no parameters, one set of them.
-      if (code === Com.QUERY && end > at && bytes[at] === 0) {
-        if (end < at + 2) return Match.MORE;
-        if (bytes[at + 1] !== 1) return Match.NO;
-        text += 2;
+      const stop = Math.min(end, limit);
+      if (code === Com.QUERY) {
+        if (end < at + 2 && end < limit) return Match.MORE;
+        if (looksLikeAttributes(bytes, at, stop)) {
+          text = afterAttributes(bytes, at, stop);
+          if (text < 0) return end < limit && end - at < MAX_READ_BYTES ? Match.MORE : Match.NO;
+        }
       }
-      return matchSql(bytes, text, Math.min(end, limit), end < limit);
+      return matchSql(bytes, text, stop, end < limit);
     }
     case Com.STMT_EXECUTE:
       // int<4> statement id, int<1> flags, int<4> iteration count, always 1.

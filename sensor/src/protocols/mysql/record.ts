@@ -94,12 +94,16 @@ export function writeCommand(exchange: Exchange, code: number, shape: SqlShape |
 export function writeResult(command: Command, session: Session): void {
   const { detail } = command.exchange;
   detail.constant(session.fields());
-  if (command.affectedRows >= 0) detail.uint(MysqlTag.affectedRows, command.affectedRows);
-  detail.uintNonZero(MysqlTag.lastInsertId, command.lastInsertId);
-  detail.uintNonZero(MysqlTag.warnings, command.warnings);
-  if (command.rows >= 0) detail.uint(MysqlTag.returnedRows, command.rows);
   detail.uintNonZero(MysqlTag.columns, command.columns);
-  detail.uintNonZero(MysqlTag.resultSets, command.resultSets);
+  const { status } = command.exchange;
+  // What was counted of half an answer would be read as the count of the whole.
+  if (status === StatusValue.OK || status === StatusValue.ERROR) {
+    if (command.affectedRows >= 0) detail.uint(MysqlTag.affectedRows, command.affectedRows);
+    detail.uintNonZero(MysqlTag.lastInsertId, command.lastInsertId);
+    detail.uintNonZero(MysqlTag.warnings, command.warnings);
+    if (command.rows >= 0) detail.uint(MysqlTag.returnedRows, command.rows);
+    detail.uintNonZero(MysqlTag.resultSets, command.resultSets);
+  }
   if (command.parameters >= 0) detail.uint(MysqlTag.parameters, command.parameters);
   if (command.statementId >= 0) detail.uint(MysqlTag.statementId, command.statementId);
 }

@@ -2,7 +2,7 @@
 import { MysqlTag } from '@packetd/proto';
 import { Escapes, MYSQL, type SqlShape, SqlShapes } from '../../redact/sql.js';
 import { Charset } from '../../redact/sql-charset.js';
-import { afterAttributes } from './attributes.js';
+import { afterAttributes, looksLikeAttributes } from './attributes.js';
 import type { Command } from './command.js';
 import { changeReading, selectedCharset, selectedDatabase, userChange } from './selection.js';
 import { encodeName, type Session } from './session.js';
@@ -83,8 +83,8 @@ export function runsLastStatement(code: number, bytes: Uint8Array, start: number
 
 /** Where the SQL of COM_QUERY begins, or -1 where that cannot be told. */
 function sqlStart(session: Session, bytes: Uint8Array, start: number, end: number): number {
-  if (session.known) {
-    return session.has(Capability.QUERY_ATTRIBUTES) ? afterAttributes(bytes, start, end) : start;
-  }
-  return end - start >= 2 && bytes[start] === 0 && bytes[start + 1] === 1 ? start + 2 : start;
+  const attributes = session.known
+    ? session.has(Capability.QUERY_ATTRIBUTES)
+    : looksLikeAttributes(bytes, start, end);
+  return attributes ? afterAttributes(bytes, start, end) : start;
 }

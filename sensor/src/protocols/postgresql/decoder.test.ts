@@ -162,6 +162,26 @@ cases.push(
     want: ['connect OK 3.0', asked, unknown, unknown, asked],
   },
   {
+    name: 'requests held back behind a gap are not answered by what follows',
+    steps: [
+      ...login,
+      ...Array(5).fill(turn).flat(),
+      { ...ask, timeNs: 100e6 },
+      { ...lostAnswer, timeNs: 101e6 },
+      // The second request and its answer are lost, then an answer more.
+      { from: 1, gap: 40, timeNs: 103e6 },
+      { from: 1, gap: 40, timeNs: 105e6 },
+      { from: 1, gap: 40, timeNs: 107e6 },
+      { from: 0, gap: 40, timeNs: 107e6 },
+      { ...ask, timeNs: 104e6 },
+      { ...ask, timeNs: 106e6 },
+      { ...ask, timeNs: 107e6 },
+      { ...answer, timeNs: 108e6 },
+      ...turn,
+    ],
+    want: ['connect OK 3.0', ...Array(5).fill(asked), ...Array(3).fill(unknown), asked, asked],
+  },
+  {
     name: 'where it has sent ahead, all up to a pause',
     steps: [...login, ...Array(5).fill(turn).flat(), ask, ask, answer, lostAnswer, ...turn, ...turn],
     want: ['connect OK 3.0', ...Array(6).fill(asked), unknown, unknown, unknown],

@@ -103,6 +103,8 @@ export class PostgresqlDecoder implements Decoder {
   private turns = 0;
   private turnEnded = false;
   private lastNs = 0;
+  /** When the server spoke last, or was known to have spoken. */
+  private serverNs = 0;
   /** The server takes COPY data: it ignores Sync until CopyDone or CopyFail. */
   private copyIn = false;
   /** The client has ended COPY data that the server has not asked for yet. */
@@ -181,7 +183,8 @@ export class PostgresqlDecoder implements Decoder {
     return at;
   }
 
-  gap(direction: Direction, length: number, heldBytes: number): void {
+  gap(direction: Direction, length: number, heldBytes: number, timeNs: number): void {
+    if (direction === Direction.SERVER) this.serverNs = timeNs;
     const inside = length > 0 && heldBytes === 0 && length <= this.skip[direction];
     // Of the client's bytes only COPY data are known to belong to what is answered.
     if (this.copyBytes >= 0 || (inside && direction === Direction.SERVER)) {
@@ -508,6 +511,11 @@ export class PostgresqlDecoder implements Decoder {
 
   /** After a loss, pairing goes on with what the client sends while the server waits for it. */
   private clientSpeaks(type: number, timeNs: number): void {
+    if (this.unsure && timeNs < this.serverNs) {
+      // It was held back behind a gap, and may be answered by what the server has said since.
+      if (COMPLETES[type] === 0) this.turnEnded = ENDS_TURN[type] === 1;
+      return;
+    }
     if (COMPLETES[type] === 0) {
       this.turn();
       this.turnEnded = ENDS_TURN[type] === 1;
@@ -556,6 +564,7 @@ export class PostgresqlDecoder implements Decoder {
   private back(input: Input, type: number, at: number, body: number, stop: number, seen: number): void {
     this.serverSpokeLast = true;
     this.lastNs = input.timeNs;
+    this.serverNs = input.timeNs;
     this.readySeen = type === Back.READY;
     const head = this.steps.head;
     const length = stop - at;
