@@ -128,6 +128,8 @@ export class PostgresqlDecoder implements Decoder {
   private completed = 0;
   private notices = 0;
   private copyBytes = -1;
+  /** Some of it is lost, with nobody knows how many headers: there is no number to tell. */
+  private copyLost = false;
   /** Database, user and protocol version, in wire format. */
   private session: Constant = NO_FIELDS;
   private version: Constant = NO_FIELDS;
@@ -187,6 +189,7 @@ export class PostgresqlDecoder implements Decoder {
     if (direction === Direction.SERVER) this.serverNs = timeNs;
     const inside = length > 0 && heldBytes === 0 && length <= this.skip[direction];
     // Of the client's bytes only COPY data are known to belong to what is answered.
+    if (this.copyBytes >= 0 && !inside) this.copyLost = true;
     if (this.copyBytes >= 0 || (inside && direction === Direction.SERVER)) {
       const exchange = this.steps.head?.exchange;
       if (exchange) exchange.missingBytes += length;
@@ -824,7 +827,7 @@ export class PostgresqlDecoder implements Decoder {
     if (this.hasRows) detail.uint(PostgresqlTag.returnedRows, this.rows);
     if (this.affected >= 0) detail.uint(PostgresqlTag.affectedRows, this.affected);
     detail.uintNonZero(PostgresqlTag.notices, this.notices);
-    if (this.copyBytes >= 0) detail.uint(PostgresqlTag.copyBytes, this.copyBytes);
+    if (this.copyBytes >= 0 && !this.copyLost) detail.uint(PostgresqlTag.copyBytes, this.copyBytes);
     this.emit(exchange, status);
     this.resetAnswer();
   }
@@ -839,6 +842,7 @@ export class PostgresqlDecoder implements Decoder {
     this.completed = 0;
     this.notices = 0;
     this.copyBytes = -1;
+    this.copyLost = false;
   }
 
   private forgetBatch(): void {
