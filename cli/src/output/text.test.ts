@@ -47,3 +47,42 @@ it('what is wide is counted as wide, and no character is cut in two', () => {
     }
   }
 });
+
+it('a narrow terminal gets a line of its own, with what was asked, the outcome and the duration', () => {
+  const server = { address: '2001:db8:1111:2222:3333:4444:5555:6666', port: 65_535 };
+  for (let columns = 40; columns < 80; columns++) {
+    for (const protocol of ['dns', 'postgresql']) {
+      const asked = { ...SHOWN, packetd: { ...SHOWN.packetd, protocol } };
+      const text = line(asked, columns, false);
+      assert.ok(text.length <= columns, `${text.length} > ${columns}: ${text}`);
+      assert.match(text, / GET \/.*…? 200 1\.23ms$/);
+      const long = line(
+        { ...asked, server, http: undefined, error: { type: 'invalid_text_representation' } },
+        columns,
+        false,
+      );
+      assert.ok(long.length <= columns, `${long.length} > ${columns}: ${long}`);
+      assert.match(long, / inval\w*… 1\.23ms$/);
+    }
+  }
+  for (const target of ['漢'.repeat(200), '😀'.repeat(200)]) {
+    const text = line({ ...SHOWN, packetd: { ...SHOWN.packetd, target } }, 41, false);
+    assert.ok(text.length + text.split('漢').length - 1 <= 41);
+  }
+});
+
+it('at 60 columns the server is still named, below it is not', () => {
+  assert.match(line(SHOWN, 60, false), /→ 10\.0\.0\.2:8080/);
+  assert.doesNotMatch(line(SHOWN, 59, false), /10\.0\.0\.2/);
+});
+
+it('durations and sizes are never written with an exponent', () => {
+  const large = { ...SHOWN, client: { ...SHOWN.client, bytes: 999_999 } };
+  for (const [ns, bytes, shown] of [
+    [1_234_567_000_000, 1_234_000_000, ' 1235s 1000kB/1.23GB'],
+    [999_999_999, 123_456_789, ' 1000ms 1000kB/123MB'],
+  ] as const) {
+    const d = { ...large, event: { duration: ns }, server: { ...SHOWN.server, bytes } };
+    assert.ok(line(d, 100, false).endsWith(shown), line(d, 100, false));
+  }
+});

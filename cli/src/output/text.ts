@@ -1,4 +1,4 @@
-/** One line a roundtrip for people: 80 columns on a terminal of 80, colours only on a terminal. */
+/** One line a roundtrip for people: as wide as the terminal at most, colours only on a terminal. */
 import { ByteBuffer } from '@packetd/proto/byte-buffer';
 import { DocumentWriter } from '@packetd/proto/telemetry/document';
 
@@ -35,7 +35,7 @@ export function textLines(write: (bytes: Uint8Array, length: number) => void) {
       json.length = 0;
       documents.write(bytes, start, end, json);
       const shown = JSON.parse(decoder.decode(json.bytes.subarray(0, json.length))) as Shown;
-      const columns = process.stdout.isTTY ? Math.max(80, process.stdout.columns) : 160;
+      const columns = process.stdout.isTTY ? process.stdout.columns || UNKNOWN_COLUMNS : 160;
       text += `${line(shown, columns, terminal)}\n`;
       if (text.length > 64 << 10) this.flush();
     },
@@ -48,18 +48,38 @@ export function textLines(write: (bytes: Uint8Array, length: number) => void) {
   };
 }
 
+/** A terminal that does not know its width says 0. */
+const UNKNOWN_COLUMNS = 80;
+/** With fewer, milliseconds and sizes are left out; with fewer than `NO_ENDPOINTS`, the server too. */
+const NARROW_COLUMNS = 80;
+const NO_ENDPOINTS = 60;
+/** With this many, both ends are shown. */
+const WIDE_COLUMNS = 120;
+
 /** Time, endpoints, protocol, what was asked and answered, duration, sizes. Never wider than `columns`. */
 export function line(d: Shown, columns: number, colours: boolean): string {
-  const time = clock(d['@timestamp']);
-  const from = endpoint(d.client);
+  const isNarrow = columns < NARROW_COLUMNS;
+  const isWide = columns >= WIDE_COLUMNS;
+  const time = isNarrow ? clock(d['@timestamp']).slice(0, 8) : clock(d['@timestamp']);
   const to = endpoint(d.server);
-  const outcome = d.http?.response?.status_code ?? printable(d.error?.type ?? d.packetd.status);
-  const tail = ` ${outcome} ${duration(d.event.duration ?? 0)} ${size(d.client?.bytes)}/${size(d.server?.bytes)}`;
-  const ends = columns >= 120 ? `${from} → ${to}` : `→ ${to}`;
-  const head = `${time} ${ends.padEnd(columns >= 120 ? 44 : 18)} ${d.packetd.protocol.padEnd(5)} `;
+  const ends = isWide ? `${endpoint(d.client)} → ${to}`.padEnd(44) : `→ ${to}`.padEnd(18);
+  const protocol = d.packetd.protocol.padEnd(5);
+  const took = duration(d.event.duration ?? 0);
+  const sizes = isNarrow ? '' : ` ${size(d.client?.bytes)}/${size(d.server?.bytes)}`;
+  const least = isNarrow ? 6 : 8;
+  let outcome = String(d.http?.response?.status_code ?? printable(d.error?.type ?? d.packetd.status));
+  let shownEnds = columns < NO_ENDPOINTS ? '' : `${ends} `;
+  if (isNarrow) {
+    // The outcome and the server may be long: both leave room for what was asked.
+    const left = columns - time.length - protocol.length - took.length - least - 4;
+    outcome = fit(outcome, Math.max(6, Math.min(left, columns >> 2)), 0);
+    if (shownEnds !== '') shownEnds = `${fit(ends, left - outcome.length - 1, 0)} `;
+  }
+  const tail = ` ${outcome} ${took}${sizes}`;
+  const head = `${time} ${shownEnds}${protocol} `;
   const asked = printable([d.packetd.operation, d.packetd.target].filter(Boolean).join(' '));
-  const room = Math.max(8, columns - head.length - tail.length);
-  const middle = fit(asked, room, columns >= 120 ? Math.min(room, 40) : room);
+  const room = Math.max(least, columns - head.length - tail.length);
+  const middle = fit(asked, room, isWide ? Math.min(room, 40) : room);
   const whole = fit(`${head}${middle}${tail}`, columns, 0);
   if (!colours) return whole;
   const cut = Math.min(whole.length, head.length + middle.length);
@@ -80,14 +100,20 @@ function endpoint(e: Shown['client']): string {
 
 function duration(ns: number): string {
   if (ns < 1e6) return `${Math.round(ns / 1e3)}µs`;
-  if (ns < 1e9) return `${(ns / 1e6).toPrecision(3)}ms`;
-  return `${(ns / 1e9).toPrecision(3)}s`;
+  if (ns < 1e9) return `${threeDigits(ns / 1e6)}ms`;
+  return `${threeDigits(ns / 1e9)}s`;
 }
 
 function size(bytes = 0): string {
   if (bytes < 1000) return `${bytes}B`;
-  if (bytes < 1e6) return `${(bytes / 1e3).toPrecision(3)}kB`;
-  return `${(bytes / 1e6).toPrecision(3)}MB`;
+  if (bytes < 1e6) return `${threeDigits(bytes / 1e3)}kB`;
+  if (bytes < 1e9) return `${threeDigits(bytes / 1e6)}MB`;
+  return `${threeDigits(bytes / 1e9)}GB`;
+}
+
+/** Not with an exponent, as `toPrecision` writes what has more digits before the point. */
+function threeDigits(n: number): string {
+  return n < 100 ? n.toPrecision(3) : String(Math.round(n));
 }
 
 /** `text` in at least `least` columns, cut where it would take more than `most`. */
