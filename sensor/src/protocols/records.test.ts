@@ -67,6 +67,18 @@ describe('a record', () => {
     assert.deepEqual([r.waitRequestNano, r.waitServerNano, r.waitResponseNano], [100n, 1000n, 1000n]);
   });
 
+  it('has no number of packets where the last of them is not known', () => {
+    const { roundtrips } = encode((x) => {
+      x.requestStartNs = 1000;
+      x.requestBytes = 30;
+      x.requestFirstSegment = 4;
+      x.responseFirstSegment = 1;
+      x.responseLastSegment = 1;
+    });
+    const { client, server } = roundtrips[0];
+    assert.deepEqual([client!.bytes, client!.packets, server!.packets], [30n, 0, 1]);
+  });
+
   it('has no time of the server where the end of the request is not known', () => {
     const { roundtrips } = encode((x) => {
       x.requestStartNs = 1000;

@@ -262,7 +262,9 @@ function putEndpoint(
   for (let i = 3; i * 4 < length; i++) view.setInt32(mark + i * 4, words[from + i], true);
   at = mark + length;
   if (size > 0) at = putPositive(w, at, EndpointTag.bytes, size);
-  if (firstSegment >= 0) at = putPositive(w, at, EndpointTag.packets, lastSegment - firstSegment + 1);
+  if (firstSegment >= 0 && lastSegment >= firstSegment) {
+    at = putPositive(w, at, EndpointTag.packets, lastSegment - firstSegment + 1);
+  }
   bytes[mark - 1] = at - mark;
   return at;
 }
